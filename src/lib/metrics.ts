@@ -1,0 +1,57 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Every metric of the process, by the names that the operator's dashboards use. One a process, made by `app.ts`. */
+export type Metrics = ReturnType<typeof makeMetrics>
+
+export function makeMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter({ name, help, labelNames, registers })
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge({ name, help, labelNames, registers })
+  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Histogram({ name, help, labelNames, buckets: secondsBuckets, registers })
+  processFigures(registers)
+  return {
+    registry,
+    httpRequests: counter('http_requests_total', 'HTTP requests answered', ['method', 'status', 'endpoint']),
+    httpSeconds: histogram('http_request_duration_seconds', 'Time to answer an HTTP request', ['method', 'endpoint']),
+    querySeconds: histogram('db_query_duration_seconds', 'Time from sending a statement to its rows', ['query']),
+    poolSize: gauge('db_connection_pool_size', 'Connections that the PostgreSQL pool may hold'),
+    messagesSent: counter('whatsapp_messages_sent_total', 'Messages that a provider accepted', ['provider']),
+    messagesReceived: counter('whatsapp_messages_received_total', 'Messages received', ['provider']),
+    whatsappErrors: counter('whatsapp_errors_total', 'Sends that a provider refused', ['provider', 'code']),
+    webhooksRefused: counter('whatsapp_webhooks_refused_total', 'Webhooks not taken, by reason', [
+      'provider',
+      'reason',
+    ]),
+    stepSeconds: histogram('flow_step_duration_seconds', 'Time of the pure part of a turn'),
+    turns: counter('turns_total', 'Turns ended, by outcome', ['outcome']),
+    inboxLag: gauge('inbox_lag_seconds', 'Age of the oldest message that waits for its turn'),
+    outboxLag: gauge('outbox_lag_seconds', 'Age of the oldest message that is due to be sent'),
+  }
+}
+
+function processFigures(registers: Registry[]): void {
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time of this process, user and system',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage()
+      this.reset()
+      this.inc((user + system) / 1e6)
+    },
+  })
+  new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Resident memory of this process',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss())
+    },
+  })
+}

@@ -1,0 +1,128 @@
+import { SQL, type TransactionSQL } from 'bun'
+import { AppError } from '../../lib/errors.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import type { PostgresConnection } from './embedded.ts'
+import { type Columns, execute, type RowOf, type Statement, type Values } from './statement.ts'
+
+/** Connections of one process. */
+const poolSize = 10
+const connectTimeoutSeconds = 30
+
+/**
+ * What a transaction may see. `app`: the rows of one tenant (what a request does). `worker`: the rows of every tenant
+ * in the tables that claiming and batching need. `auth`: users, tokens and keys, to find out who asks.
+ */
+export type Scope = { readonly role: 'app'; readonly tenantId: string } | { readonly role: 'worker' | 'auth' }
+
+/** An open transaction: runs named statements in order. Calls that are not awaited one by one share round trips. */
+export type Transaction = {
+  run<P extends readonly string[], C extends Columns>(
+    statement: Statement<P, C>,
+    values: Values<P>,
+  ): Promise<RowOf<C>[]>
+}
+
+/** The one door to PostgreSQL, and the only module that knows its client. */
+export type Database = {
+  /**
+   * Runs `work` in one transaction that takes the scope's database role at its start: committed when it resolves,
+   * rolled back when it rejects. Throws `AppError('database_unavailable')` where the server cannot be reached.
+   */
+  transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>
+  /** Whether the server answers. */
+  isReachable(): Promise<boolean>
+  /** Calls back at each notification of a channel, from any process. `onLost` when some may have been missed. */
+  listen(channel: string, onMessage: (payload: string) => void, onLost: () => void): Promise<() => Promise<void>>
+  notify(channel: string, payload: string): Promise<void>
+  /** Waits for open transactions, then closes the connections. */
+  close(): Promise<void>
+}
+
+export function openDatabase(target: string | PostgresConnection, metrics: Metrics): Database {
+  const pool = connect(target, poolSize)
+  metrics.poolSize.set(poolSize)
+  return {
+    async transaction(scope, work) {
+      try {
+        return await pool.begin(async sql => {
+          const role = takeRole(sql, scope)
+          const result = await work(transactionOn(sql, metrics))
+          await role
+          return result
+        })
+      } catch (error) {
+        throw isConnectionError(error) ? unavailable(error) : error
+      }
+    },
+    async isReachable() {
+      return await pool`select 1`.then(
+        () => true,
+        () => false,
+      )
+    },
+    async listen(channel, onMessage, onLost) {
+      const subscription = await pool.listen(channel, onMessage, onLost)
+      return () => subscription.unlisten()
+    },
+    async notify(channel, payload) {
+      await pool.notify(channel, payload)
+    },
+    async close() {
+      await pool.close({ timeout: 10 })
+    },
+  }
+}
+
+/** A pool on a URL or on the embedded server. */
+export function connect(target: string | PostgresConnection, max: number): SQL {
+  const common = { max, connectionTimeout: connectTimeoutSeconds, connection: { application_name: 'dashoffice' } }
+  if (typeof target === 'string') return new SQL({ ...common, url: target, adapter: 'postgres' })
+  const { host, port, user, password, database } = target
+  return new SQL({ ...common, adapter: 'postgres', hostname: host, port, username: user, password, database })
+}
+
+/** Sent ahead of the first statement, on the same round trip. Without it the transaction would see no rows at all. */
+function takeRole(sql: TransactionSQL, scope: Scope): Promise<unknown> {
+  const tenantId = scope.role === 'app' ? scope.tenantId : ''
+  const query = sql.unsafe("select set_config('role', $1, true), set_config('app.tenant_id', $2, true)", [
+    `dashoffice_${scope.role}`,
+    tenantId,
+  ])
+  return query.execute()
+}
+
+function transactionOn(sql: TransactionSQL, metrics: Metrics): Transaction {
+  return {
+    async run(statement, values) {
+      const start = performance.now()
+      try {
+        return await execute(sql, statement, values)
+      } finally {
+        metrics.querySeconds.observe({ query: statement.name }, (performance.now() - start) / 1000)
+      }
+    },
+  }
+}
+
+/** The SQLSTATE of a PostgreSQL error; undefined for any other. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof SQL.PostgresError && typeof error.errno === 'string' ? error.errno : undefined
+}
+
+/** Whether a unique constraint of this name refused a row. */
+export function isDuplicate(error: unknown, constraint: string): boolean {
+  return sqlState(error) === '23505' && error instanceof SQL.PostgresError && error.constraint === constraint
+}
+
+function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof SQL.PostgresError)) return false
+  const state = sqlState(error)
+  if (state !== undefined) return state.startsWith('08') || state.startsWith('57P') || state === '53300'
+  return /CONNECTION|REFUSED|CLOSED|TIMEOUT/.test(error.code)
+}
+
+function unavailable(cause: unknown): AppError {
+  const error = new AppError('database_unavailable', 'The database cannot be reached: try again in a moment.')
+  error.cause = cause
+  return error
+}
