@@ -2,10 +2,10 @@
 // Runs Bun with the arguments given. Finds the platform's binary in @oven/bun-* by itself, so that it also works
 // where npm did not run the install script of the `bun` package (npm 12 blocks them, `--ignore-scripts` too).
 import { spawn } from 'node:child_process'
-import { constants } from 'node:os'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { accessSync, chmodSync, constants as fs, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
 
 const require = createRequire(import.meta.url)

@@ -1,0 +1,190 @@
+import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { EXPRESSION_LENGTH_MAX, JOIN_SEPARATOR_LENGTH_MAX } from './limits.ts'
+import { childrenOf, costExceeded, installMeter } from './meter.ts'
+import { formatMoney } from './money.ts'
+
+/**
+ * The names an expression can always read: `customer` {id, name, phone, email, variables}, `conversation`
+ * {id, bot_id}, `message` {type, text} of the message being handled (empty strings when there is none), `now` (a
+ * timestamp) and `error` {code, message} of the run's last failed action (null before any).
+ */
+export const ROOT_NAMES: ReadonlySet<string> = new Set(['customer', 'conversation', 'message', 'now', 'error'])
+
+/** Names that mean something else in CEL, so that a variable of that name could never be read. */
+export const RESERVED_NAMES: ReadonlySet<string> = new Set([
+  ...ROOT_NAMES,
+  ...'string bool int uint double map list bytes null_type type dyn optional cel google true false null in'.split(' '),
+  ...'as break const continue else for function if import let loop package namespace return var void while'.split(' '),
+])
+
+/** What an expression reads while it is evaluated: `lookup` gives a name's CEL value or undefined, `left` is cost units. */
+export type Scope = { readonly lookup: (name: string) => unknown; left: number }
+
+/** A parsed expression. `problem` says why it can't be evaluated; `names` are the names it reads from outside. */
+export type Expression = {
+  readonly field: string
+  readonly source: string
+  readonly names: readonly string[]
+  readonly problem: string | null
+  /** The CEL value. Throws ExpressionError, and nothing else. */
+  readonly evaluate: (scope: Scope) => unknown
+}
+
+/** An expression failed: `field` is where it stands in its step, the message is in plain words. */
+export class ExpressionError extends Error {
+  readonly field: string
+  constructor(field: string, message: string) {
+    super(message)
+    this.field = field
+  }
+}
+
+const options = {
+  unlistedVariablesAreDyn: true,
+  homogeneousAggregateLiterals: false,
+  limits: { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 8 },
+}
+
+const environment = withFunctions(new Environment(options))
+
+// For checking only: here the roots have fields, so that `customer.nmae` is found before it runs.
+const checkingEnvironment = withFunctions(new Environment(options))
+  .registerVariable('customer', {
+    schema: { id: 'string', name: 'dyn', phone: 'dyn', email: 'dyn', variables: 'map' },
+  })
+  .registerVariable('conversation', { schema: { id: 'string', bot_id: 'string' } })
+  .registerVariable('message', { schema: { type: 'string', text: 'string' } })
+  .registerVariable('now', 'google.protobuf.Timestamp')
+
+/** CEL has no arithmetic between int and double; JSON can't tell 3 from 3.0, so here it gives a double. */
+function withFunctions(target: Environment): Environment {
+  const arithmetic: Record<string, (left: number, right: number) => number> = {
+    '+': (left, right) => left + right,
+    '-': (left, right) => left - right,
+    '*': (left, right) => left * right,
+    '/': (left, right) => left / right,
+  }
+  for (const [operator, compute] of Object.entries(arithmetic)) {
+    const handler = (left: number | bigint, right: number | bigint) => compute(Number(left), Number(right))
+    target.registerOperator(`int ${operator} double: double`, handler)
+    target.registerOperator(`double ${operator} int: double`, handler)
+  }
+  for (const type of ['int', 'double']) {
+    target.registerFunction(`money(${type}, string): string`, formatMoney, { async: false })
+    target.registerFunction(`money(${type}, string, string): string`, formatMoney, { async: false })
+  }
+  return target
+}
+
+/** Parses an expression once, for evaluating often. Never throws: what is wrong is in `problem`. */
+export function parseExpression(source: string, field: string): Expression {
+  const meter = { left: 0 }
+  const parsed = parse(environment, source)
+  if ('problem' in parsed) return brokenExpression(source, field, parsed.problem)
+  installMeter(parsed.evaluate.ast, meter)
+  const names = [...freeNames(parsed.evaluate.ast)]
+  const evaluate = (scope: Scope): unknown => {
+    meter.left = scope.left
+    try {
+      const value: unknown = parsed.evaluate(readNames(names, scope))
+      if (meter.left < 0) throw costExceeded
+      return value
+    } catch (error) {
+      throw new ExpressionError(field, messageOf(error))
+    } finally {
+      scope.left = meter.left
+    }
+  }
+  return { field, source, names, problem: null, evaluate }
+}
+
+/** An expression that fails with `problem` whenever it is evaluated. */
+export function brokenExpression(source: string, field: string, problem: string): Expression {
+  const evaluate = () => {
+    throw new ExpressionError(field, problem)
+  }
+  return { field, source, names: [], problem, evaluate }
+}
+
+/** Checks an expression with the roots' fields known: its CEL type ("bool", "dyn", "list"…), or what is wrong. */
+export function checkExpression(source: string): { type: string } | { problem: string } {
+  const parsed = parse(checkingEnvironment, source)
+  return 'problem' in parsed ? parsed : { type: parsed.type }
+}
+
+function parse(target: Environment, source: string) {
+  if (source.length > EXPRESSION_LENGTH_MAX) return { problem: `is longer than ${EXPRESSION_LENGTH_MAX} characters` }
+  try {
+    const evaluate = target.parse(source)
+    const problem = forbidden(evaluate.ast)
+    if (problem !== null) return { problem }
+    const checked = evaluate.check()
+    return checked.valid ? { evaluate, type: checked.type ?? 'dyn' } : { problem: messageOf(checked.error) }
+  } catch (error) {
+    return { problem: messageOf(error) }
+  }
+}
+
+/** Two methods whose cost no meter sees: a regular expression can run for ever, a join can be gigabytes. */
+function forbidden(node: ASTNode): string | null {
+  if (node.op === 'rcall') {
+    const [method, , args] = node.args
+    if (method === 'matches') return 'matches() is not available; use contains(), startsWith() or endsWith()'
+    if (method === 'join' && args[0] !== undefined && !isShortText(args[0])) {
+      return `join() takes a literal text of at most ${JOIN_SEPARATOR_LENGTH_MAX} characters`
+    }
+  }
+  for (const child of childrenOf(node)) {
+    const problem = forbidden(child)
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+function isShortText(node: ASTNode): boolean {
+  return node.op === 'value' && typeof node.args === 'string' && node.args.length <= JOIN_SEPARATOR_LENGTH_MAX
+}
+
+const LOOP_MACROS: ReadonlySet<string> = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])
+
+/** The names a node reads from outside: not a macro's own variable, not CEL's type names. */
+function freeNames(node: ASTNode, bound: readonly string[] = [], found = new Set<string>()): Set<string> {
+  if (node.op === 'id') {
+    if (!bound.includes(node.args) && (ROOT_NAMES.has(node.args) || !RESERVED_NAMES.has(node.args)))
+      found.add(node.args)
+    return found
+  }
+  const inner = [...bound, ...boundNames(node)]
+  childrenOf(node).forEach((child, index) => {
+    // The receiver of a macro, and the value of cel.bind, are outside of the variable's reach.
+    const isOutside = index === 0 || (index === 2 && isBind(node))
+    freeNames(child, isOutside ? bound : inner, found)
+  })
+  return found
+}
+
+function boundNames(node: ASTNode): readonly string[] {
+  if (node.op !== 'rcall') return []
+  const [method, , [first]] = node.args
+  return first?.op === 'id' && (LOOP_MACROS.has(method) || isBind(node)) ? [first.args] : []
+}
+
+function isBind(node: ASTNode): boolean {
+  return node.op === 'rcall' && node.args[0] === 'bind' && node.args[1].op === 'id' && node.args[1].args === 'cel'
+}
+
+function readNames(names: readonly string[], scope: Scope): Record<string, unknown> {
+  const context: Record<string, unknown> = Object.create(null)
+  for (const name of names) {
+    const value = scope.lookup(name)
+    if (value === undefined) throw new Error(`"${name}" has no value yet`)
+    context[name] = value
+  }
+  return context
+}
+
+/** The first line of an error; CEL adds a drawing of the place below it. */
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split('\n', 1)[0] ?? message
+}

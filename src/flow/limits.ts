@@ -1,0 +1,62 @@
+/** Every bound of the flow language and of message content. Lengths are in UTF-16 code units. */
+
+// Message content: the narrowest of the five providers (Meta's Cloud API reference, "Interactive messages").
+export const TEXT_LENGTH_MAX = 4_096
+export const INBOUND_TEXT_LENGTH_MAX = 65_536
+export const CAPTION_LENGTH_MAX = 1_024
+export const URL_LENGTH_MAX = 2_048
+export const MEDIA_ID_LENGTH_MAX = 512
+export const MIME_TYPE_LENGTH_MAX = 128
+export const FILENAME_LENGTH_MAX = 240
+export const BUTTONS_TEXT_LENGTH_MAX = 1_024
+export const BUTTONS_MAX = 3
+export const BUTTON_TITLE_LENGTH_MAX = 20
+export const BUTTON_ID_LENGTH_MAX = 256
+export const LIST_BUTTON_LENGTH_MAX = 20
+export const LIST_SECTIONS_MAX = 10
+export const LIST_ROWS_MAX = 10
+export const SECTION_TITLE_LENGTH_MAX = 24
+export const ROW_ID_LENGTH_MAX = 200
+export const ROW_TITLE_LENGTH_MAX = 24
+export const ROW_DESCRIPTION_LENGTH_MAX = 72
+export const PLACE_LENGTH_MAX = 1_000
+export const CONTACTS_MAX = 10
+export const CONTACT_PHONES_MAX = 10
+export const CONTACT_NAME_LENGTH_MAX = 256
+export const PHONE_LENGTH_MAX = 32
+export const TEMPLATE_NAME_LENGTH_MAX = 512
+export const LANGUAGE_LENGTH_MAX = 20
+export const TEMPLATE_PARAMETERS_MAX = 30
+export const TEMPLATE_PARAMETER_LENGTH_MAX = 1_024
+export const MESSAGE_ID_LENGTH_MAX = 512
+export const EMOJI_LENGTH_MAX = 32
+export const REASON_LENGTH_MAX = 500
+export const SUMMARY_LENGTH_MAX = 200
+
+// Flow documents.
+export const NAME_LENGTH_MAX = 100
+export const ID_LENGTH_MAX = 64
+export const STEPS_MAX = 200
+export const TRIGGERS_MAX = 20
+export const KEYWORDS_MAX = 50
+export const KEYWORD_LENGTH_MAX = 100
+export const EXPRESSION_LENGTH_MAX = 2_000
+export const TEMPLATE_LENGTH_MAX = 8_192
+export const INPUT_JSON_LENGTH_MAX = 16_384
+export const NOTE_LENGTH_MAX = 1_000
+export const RETRY_LIMIT_DEFAULT = 3
+export const RETRY_LIMIT_MAX = 20
+export const DURATION_MS_MAX = 30 * 86_400_000
+export const FINDINGS_MAX = 100
+
+// Running.
+export const STEPS_PER_CALL_MAX = 200
+export const FLOW_DEPTH_MAX = 8
+/** JSON of one variable, and of one action's input. */
+export const VALUE_JSON_LENGTH_MAX = 65_536
+/** JSON of all variables of a run. */
+export const VARIABLES_JSON_LENGTH_MAX = 262_144
+export const JSON_DEPTH_MAX = 32
+/** Cost units that the expressions of one call may spend together; see `meter.ts` for what costs how much. */
+export const EXPRESSION_COST_MAX = 200_000
+export const JOIN_SEPARATOR_LENGTH_MAX = 64
