@@ -184,6 +184,8 @@ create table message_statuses (
   received_at timestamptz not null default now(),
   primary key (tenant_id, bot_id, provider_message_id, status)
 );
+-- Tells whether a bot's statuses come at all, before a message without one is taken for lost.
+create index message_statuses_sent on message_statuses (tenant_id, bot_id, received_at) where status = 'sent';
 
 -- What waits for its conversation's next turn. A row is deleted by the turn that took it; one that failed for good
 -- stays, with the reason.
@@ -198,7 +200,8 @@ create table inbox (
   received_at timestamptz not null default now(),
   primary key (tenant_id, conversation_id, id)
 );
-create index inbox_waiting on inbox (id) where failed_reason is null;
+-- By tenant first: a claim takes a share of each tenant's mail, so that one tenant's burst delays nobody else's.
+create index inbox_waiting on inbox (tenant_id, id) where failed_reason is null;
 
 -- What waits to be sent: deleted when it has ended, the outcome is in its message's row.
 -- due_at: queued, when to try; sending, when the sender is taken for dead; unknown, when to settle without a status.

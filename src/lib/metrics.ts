@@ -28,6 +28,8 @@ export function makeMetrics() {
       'provider',
       'reason',
     ]),
+    cacheHits: counter('cache_hits_total', 'Look-ups that a cache of this process answered'),
+    cacheMisses: counter('cache_misses_total', 'Look-ups that went on to the database'),
     stepSeconds: histogram('flow_step_duration_seconds', 'Time of the pure part of a turn'),
     turns: counter('turns_total', 'Turns ended, by outcome', ['outcome']),
     inboxLag: gauge('inbox_lag_seconds', 'Age of the oldest message that waits for its turn'),

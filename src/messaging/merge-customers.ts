@@ -1,0 +1,85 @@
+import type { FlowLibrary } from '../flow/library.ts'
+import { type ConversationState, initialState } from '../flow/state.ts'
+import { step } from '../flow/step.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { nullableJson, statement } from '../stores/postgres/statement.ts'
+import { saveTurns } from './save-turns.ts'
+
+const moveIdentities = statement({
+  name: 'merge_move_identities',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: {},
+  sql: 'update customer_identities set customer_id = $3 where tenant_id = $1 and customer_id = $2',
+})
+
+const moveOrders = statement({
+  name: 'merge_move_orders',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: {},
+  sql: 'update orders set customer_id = $3 where tenant_id = $1 and customer_id = $2',
+})
+
+const lockRivals = statement({
+  name: 'merge_lock_rivals',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: { id: 'uuid', bot_id: 'uuid', state: nullableJson<ConversationState>() },
+  sql: `select c.id, c.bot_id, c.state from conversations c
+    where c.tenant_id = $1 and c.customer_id = $2 and c.status <> 'closed' and exists (
+      select from conversations o
+      where o.tenant_id = $1 and o.customer_id = $3 and o.bot_id = c.bot_id and o.status <> 'closed')
+    order by c.id for no key update`,
+})
+
+const moveConversations = statement({
+  name: 'merge_move_conversations',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: {},
+  sql: 'update conversations set customer_id = $3 where tenant_id = $1 and customer_id = $2',
+})
+
+const fillCustomer = statement({
+  name: 'merge_fill_customer',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: {},
+  sql: `update customers k
+    set name = case when k.name = '' then f.name else k.name end, phone = coalesce(k.phone, f.phone),
+      email = coalesce(k.email, f.email), variables = f.variables || k.variables, updated_at = now()
+    from customers f
+    where k.tenant_id = $1 and k.id = $3 and f.tenant_id = $1 and f.id = $2`,
+})
+
+const deleteCustomer = statement({
+  name: 'merge_delete_customer',
+  params: ['tenant_id', 'id'],
+  row: {},
+  sql: 'delete from customers where tenant_id = $1 and id = $2',
+})
+
+/**
+ * Makes one customer of two that turned out to be the same person: identities, orders and conversations of `fromId`
+ * go to `intoId`. Where both have an open conversation with a bot, the moved one is closed; its waiting mail then goes
+ * to the other.
+ */
+export async function mergeCustomer(tx: Transaction, tenantId: string, fromId: string, intoId: string): Promise<void> {
+  const both = { tenant_id: tenantId, from_id: fromId, into_id: intoId }
+  const rivals = await tx.run(lockRivals, both)
+  const turns = rivals.map(rival => {
+    const before = rival.state ?? initialState
+    const context = { customer: nobody, conversation: { id: rival.id, bot_id: rival.bot_id }, now: Date.now() }
+    const { state, events } = step(noFlows, before, { kind: 'close', reason: 'merged' }, context)
+    return {
+      ...{ tenantId, conversationId: rival.id, botId: rival.bot_id, state, seqBefore: before.seq, events },
+      ...{ sends: [], timer: null, doneIds: [], lastInboundAt: null },
+    }
+  })
+  await saveTurns(tx, turns, new Date())
+  await tx.run(moveIdentities, both)
+  await tx.run(moveOrders, both)
+  await tx.run(moveConversations, both)
+  await tx.run(fillCustomer, both)
+  await tx.run(deleteCustomer, { tenant_id: tenantId, id: fromId })
+}
+
+// Closing runs no step of a flow and reads no expression.
+const noFlows: FlowLibrary = { byId: () => undefined, published: () => undefined }
+const nobody = { id: '', name: null, phone: null, email: null, variables: {} }

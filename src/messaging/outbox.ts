@@ -1,0 +1,184 @@
+import type { OutboundContent } from '../flow/content.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+
+/** A message whose turn it is: the first of its conversation that has not ended, and due. */
+export type DueMessage = {
+  readonly tenant_id: string
+  readonly conversation_id: string
+  readonly id: string
+  readonly bot_id: string
+  /** Tries that were refused so far. */
+  readonly attempts: number
+  readonly content: OutboundContent
+  readonly window_expires_at: Date | null
+  readonly phone: string | null
+  readonly bsuid: string | null
+  readonly bot_status: string
+  readonly created_at: Date
+}
+
+const claimDue = statement({
+  name: 'outbox_claim',
+  params: ['limit'],
+  row: {
+    tenant_id: 'uuid',
+    conversation_id: 'uuid',
+    id: 'uuid',
+    bot_id: 'uuid',
+    attempts: 'int4',
+    created_at: 'timestamptz',
+    head_id: nullable('uuid'),
+    head_due_at: nullable('timestamptz'),
+  },
+  sql: `select o.tenant_id, o.conversation_id, o.id, o.bot_id, o.attempts, o.created_at,
+      h.id as head_id, h.due_at as head_due_at
+    from outbox o
+    left join lateral (
+      select e.id, e.due_at from outbox e
+      where e.tenant_id = o.tenant_id and e.conversation_id = o.conversation_id and e.id < o.id
+      order by e.id limit 1) h on true
+    where o.state = 'queued' and o.due_at <= now()
+    order by o.due_at, o.id
+    limit $1
+    for update of o skip locked`,
+})
+
+const readDue = statement({
+  name: 'outbox_read',
+  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  row: {
+    tenant_id: 'uuid',
+    conversation_id: 'uuid',
+    id: 'uuid',
+    content: json<OutboundContent>(),
+    window_expires_at: nullable('timestamptz'),
+    phone: nullable('text'),
+    bsuid: nullable('text'),
+    bot_status: 'text',
+  },
+  sql: `select m.tenant_id, m.conversation_id, m.id, m.content, c.window_expires_at, b.status as bot_status,
+      max(i.value) filter (where i.kind = 'phone') as phone, max(i.value) filter (where i.kind = 'bsuid') as bsuid
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+    join messages m using (tenant_id, conversation_id, id)
+    join conversations c on c.tenant_id = g.tenant_id and c.id = g.conversation_id
+    join bots b on b.tenant_id = g.tenant_id and b.id = m.bot_id
+    left join customer_identities i
+      on i.tenant_id = g.tenant_id and i.customer_id = c.customer_id and i.bot_id = m.bot_id
+    group by m.tenant_id, m.conversation_id, m.id, m.content, c.window_expires_at, b.status`,
+})
+
+const updateRows = statement({
+  name: 'outbox_update',
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'states', 'due_ats', 'attempts'],
+  row: {},
+  sql: `update outbox o set state = g.state, due_at = g.due_at, attempts = g.attempts,
+      sent_at = case when g.state = 'sending' then now() else o.sent_at end
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::int[]) as g
+      (tenant_id, conversation_id, id, state, due_at, attempts)
+    where o.tenant_id = g.tenant_id and o.conversation_id = g.conversation_id and o.id = g.id`,
+})
+
+// The next is touched whether it is due or not: a claim that puts it off at this moment holds its row, and is waited for.
+const endRows = statement({
+  name: 'outbox_end',
+  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  row: { conversation_id: 'uuid' },
+  sql: `with ended as (
+      delete from outbox o using unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+      where o.tenant_id = g.tenant_id and o.conversation_id = g.conversation_id and o.id = g.id
+      returning o.tenant_id, o.conversation_id, o.id
+    )
+    update outbox o set due_at = now() from (
+      select distinct on (n.tenant_id, n.conversation_id) n.tenant_id, n.conversation_id, n.id
+      from ended e join outbox n on n.tenant_id = e.tenant_id and n.conversation_id = e.conversation_id
+      where n.id not in (select id from ended)
+      order by n.tenant_id, n.conversation_id, n.id) next
+    where o.tenant_id = next.tenant_id and o.conversation_id = next.conversation_id and o.id = next.id
+      and o.state = 'queued' and o.attempts = 0
+    returning o.conversation_id`,
+})
+
+const putOff = statement({
+  name: 'outbox_put_off',
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'head_ids', 'due_ats'],
+  row: {},
+  sql: `update outbox o set due_at = g.due_at
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[]) as g
+      (tenant_id, conversation_id, id, head_id, due_at)
+    where o.tenant_id = g.tenant_id and o.conversation_id = g.conversation_id and o.id = g.id and exists (
+      select from outbox h
+      where h.tenant_id = g.tenant_id and h.conversation_id = g.conversation_id and h.id = g.head_id)`,
+})
+
+/** The keys of a row of the outbox, which are those of its message. */
+export type OutboxKey = { readonly tenant_id: string; readonly conversation_id: string; readonly id: string }
+
+/** What becomes of a row: when it is tried next, or taken for dead (`sending`), or settled (`unknown`). */
+export type OutboxChange = OutboxKey & {
+  readonly state: 'queued' | 'sending' | 'unknown'
+  readonly dueAt: Date
+  readonly attempts: number
+}
+
+/** A row that is due but has an earlier one of its conversation before it. */
+export type WaitingMessage = OutboxKey & { readonly headId: string; readonly headDueAt: Date }
+
+/**
+ * Locks up to `limit` rows that are due: the first of each conversation with what its sender needs, and those that
+ * wait behind another (see `putOffMessages`).
+ */
+export async function claimDueMessages(
+  tx: Transaction,
+  limit: number,
+): Promise<{ heads: DueMessage[]; waiting: WaitingMessage[]; claimed: number }> {
+  const rows = await tx.run(claimDue, { limit })
+  const first = rows.filter(row => row.head_id === null)
+  const details = new Map<string, RowOf<typeof readDue.row>>()
+  if (first.length > 0) for (const row of await tx.run(readDue, keyColumns(first))) details.set(row.id, row)
+  const heads = first.flatMap(row => {
+    const detail = details.get(row.id)
+    return detail === undefined ? [] : [{ ...row, ...detail }]
+  })
+  const waiting = rows.flatMap(({ tenant_id, conversation_id, id, head_id, head_due_at }) =>
+    head_id === null || head_due_at === null
+      ? []
+      : [{ tenant_id, conversation_id, id, headId: head_id, headDueAt: head_due_at }],
+  )
+  return { heads, waiting, claimed: rows.length }
+}
+
+/** Makes rows due when the one before them is, so that they are not looked at again and again until then. */
+export async function putOffMessages(tx: Transaction, waiting: readonly WaitingMessage[]): Promise<void> {
+  if (waiting.length === 0) return
+  await tx.run(putOff, {
+    ...keyColumns(waiting),
+    head_ids: waiting.map(row => row.headId),
+    due_ats: waiting.map(row => row.headDueAt.toISOString()),
+  })
+}
+
+export async function changeOutbox(tx: Transaction, changes: readonly OutboxChange[]): Promise<void> {
+  if (changes.length === 0) return
+  await tx.run(updateRows, {
+    ...keyColumns(changes),
+    states: changes.map(change => change.state),
+    due_ats: changes.map(change => change.dueAt.toISOString()),
+    attempts: changes.map(change => change.attempts),
+  })
+}
+
+/** Removes rows that have ended, and makes those that waited behind them due. Returns whether there were any. */
+export async function endOutbox(tx: Transaction, keys: readonly OutboxKey[]): Promise<boolean> {
+  if (keys.length === 0) return false
+  return (await tx.run(endRows, keyColumns(keys))).length > 0
+}
+
+/** The keys as arrays, for `unnest`. */
+export function keyColumns(keys: readonly OutboxKey[]) {
+  return {
+    tenant_ids: keys.map(key => key.tenant_id),
+    conversation_ids: keys.map(key => key.conversation_id),
+    ids: keys.map(key => key.id),
+  }
+}

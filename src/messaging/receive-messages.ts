@@ -1,0 +1,179 @@
+import type { InboundContent } from '../flow/content.ts'
+import type { Ids } from '../lib/ids.ts'
+import { type Json, storableJson } from '../lib/json.ts'
+import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
+import { statement } from '../stores/postgres/statement.ts'
+import { RaceLost, resolveCustomers, type Sender } from './resolve-customers.ts'
+
+/** A customer's message as a provider's webhook brought it, for a bot that is known. */
+export type InboundMessage = {
+  readonly tenantId: string
+  readonly botId: string
+  /** The provider's id: the same message brought again has the same. */
+  readonly providerMessageId: string
+  readonly sender: Sender
+  readonly content: InboundContent
+  /** When the customer wrote, by the provider's clock. */
+  readonly at: Date
+}
+
+/** Whether a message is new, or was stored before. */
+export type Receipt = 'stored' | 'duplicate'
+
+const triesMax = 5
+/** Not a fault of the batch: another transaction was faster, or stood in the way. */
+const retriedStates = new Set(['40001', '40P01'])
+
+const findKnown = statement({
+  name: 'inbound_find_known',
+  params: ['tenant_ids', 'bot_ids', 'provider_message_ids'],
+  row: { provider_message_id: 'text', bot_id: 'uuid' },
+  sql: `select m.provider_message_id, m.bot_id
+    from unnest($1::uuid[], $2::uuid[], $3::text[]) as g (tenant_id, bot_id, provider_message_id)
+    join messages m using (tenant_id, bot_id, provider_message_id)`,
+})
+
+const findConversations = statement({
+  name: 'inbound_find_conversations',
+  params: ['tenant_ids', 'bot_ids', 'customer_ids'],
+  row: { id: 'uuid', bot_id: 'uuid', customer_id: 'uuid' },
+  sql: `select c.id, c.bot_id, c.customer_id
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, bot_id, customer_id)
+    join conversations c on c.tenant_id = g.tenant_id and c.bot_id = g.bot_id and c.customer_id = g.customer_id
+      and c.status <> 'closed'`,
+})
+
+// Sorted, so that two transactions that open the same conversations wait for each other instead of deadlocking.
+const openConversations = statement({
+  name: 'inbound_open_conversations',
+  params: ['tenant_ids', 'ids', 'bot_ids', 'customer_ids'],
+  row: { id: 'uuid' },
+  sql: `insert into conversations (tenant_id, id, bot_id, customer_id)
+    select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as g (tenant_id, id, bot_id, customer_id)
+    order by tenant_id, bot_id, customer_id
+    on conflict (tenant_id, bot_id, customer_id) where status <> 'closed' do nothing
+    returning id`,
+})
+
+const storeMessages = statement({
+  name: 'inbound_store',
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'provider_message_ids', 'contents', 'provider_ats'],
+  row: { id: 'uuid' },
+  sql: `with message as (
+      insert into messages
+        (tenant_id, conversation_id, id, bot_id, direction, content, status, provider_message_id, provider_at)
+      select tenant_id, conversation_id, id, bot_id, 'inbound', content::jsonb, 'received', provider_message_id, provider_at
+      from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
+        as g (tenant_id, conversation_id, id, bot_id, provider_message_id, content, provider_at)
+      order by tenant_id, bot_id, provider_message_id
+      on conflict (tenant_id, bot_id, provider_message_id) where provider_message_id is not null do nothing
+      returning tenant_id, conversation_id, id
+    )
+    insert into inbox (tenant_id, conversation_id, id, kind, body)
+    select tenant_id, conversation_id, id, 'message', '{}' from message
+    returning id`,
+})
+
+/**
+ * Stores messages in one transaction: finds or makes each customer and their one open conversation, and leaves each
+ * message once, however often it comes, with a row in the inbox. Only inserts, so that it never waits for a turn.
+ * The receipts are in the order of the messages.
+ */
+export async function receiveMessages(
+  database: Database,
+  ids: Ids,
+  messages: readonly InboundMessage[],
+): Promise<Receipt[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await database.transaction({ role: 'worker' }, tx => receive(tx, ids, messages))
+    } catch (error) {
+      if (tries >= triesMax || !(error instanceof RaceLost || retriedStates.has(sqlState(error) ?? ''))) throw error
+    }
+  }
+}
+
+async function receive(tx: Transaction, ids: Ids, messages: readonly InboundMessage[]): Promise<Receipt[]> {
+  const unique = await withoutKnown(tx, messages)
+  if (unique.length > 0) {
+    const customers = await resolveCustomers(tx, ids, unique)
+    const conversations = await resolveConversations(tx, ids, unique, customers)
+    await store(tx, ids, unique, conversations)
+  }
+  const stored = new Set(unique)
+  return messages.map(message => (stored.has(message) ? 'stored' : 'duplicate'))
+}
+
+/** The messages not stored yet, each once, in their order. */
+async function withoutKnown(tx: Transaction, messages: readonly InboundMessage[]): Promise<InboundMessage[]> {
+  const fresh = new Map<string, InboundMessage>()
+  for (const message of messages) {
+    const key = messageKey(message.botId, message)
+    if (!fresh.has(key)) fresh.set(key, message)
+  }
+  const known = await tx.run(findKnown, {
+    tenant_ids: messages.map(message => message.tenantId),
+    bot_ids: messages.map(message => message.botId),
+    provider_message_ids: messages.map(message => message.providerMessageId),
+  })
+  for (const row of known) fresh.delete(messageKey(row.bot_id, { providerMessageId: row.provider_message_id }))
+  return [...fresh.values()]
+}
+
+function messageKey(botId: string, message: { providerMessageId: string }): string {
+  return `${botId} ${message.providerMessageId}`
+}
+
+async function resolveConversations(
+  tx: Transaction,
+  ids: Ids,
+  messages: readonly InboundMessage[],
+  customerIds: readonly string[],
+): Promise<string[]> {
+  const pairs = messages.map((message, index) => ({ message, customerId: customerIds[index] ?? '' }))
+  const known = new Map<string, string>()
+  const asked = [...new Map(pairs.map(pair => [pairKey(pair.message.botId, pair.customerId), pair])).values()]
+  const rows = await tx.run(findConversations, {
+    tenant_ids: asked.map(pair => pair.message.tenantId),
+    bot_ids: asked.map(pair => pair.message.botId),
+    customer_ids: asked.map(pair => pair.customerId),
+  })
+  for (const row of rows) known.set(pairKey(row.bot_id, row.customer_id), row.id)
+  const missing = asked.filter(pair => !known.has(pairKey(pair.message.botId, pair.customerId)))
+  if (missing.length > 0) {
+    const opened = missing.map(pair => ({ ...pair, id: ids.next() }))
+    for (const { message, customerId, id } of opened) known.set(pairKey(message.botId, customerId), id)
+    const made = await tx.run(openConversations, {
+      tenant_ids: opened.map(pair => pair.message.tenantId),
+      ids: opened.map(pair => pair.id),
+      bot_ids: opened.map(pair => pair.message.botId),
+      customer_ids: opened.map(pair => pair.customerId),
+    })
+    if (made.length < opened.length) throw new RaceLost()
+  }
+  return pairs.map(pair => known.get(pairKey(pair.message.botId, pair.customerId)) ?? '')
+}
+
+function pairKey(botId: string, customerId: string): string {
+  return `${botId} ${customerId}`
+}
+
+async function store(
+  tx: Transaction,
+  ids: Ids,
+  messages: readonly InboundMessage[],
+  conversationIds: readonly string[],
+): Promise<void> {
+  const stored = await tx.run(storeMessages, {
+    tenant_ids: messages.map(message => message.tenantId),
+    conversation_ids: conversationIds,
+    ids: messages.map(() => ids.next()),
+    bot_ids: messages.map(message => message.botId),
+    provider_message_ids: messages.map(message => message.providerMessageId),
+    contents: messages.map(message => JSON.stringify(storableJson(message.content as Json))),
+    provider_ats: messages.map(message => message.at.toISOString()),
+  })
+  // A copy was stored by another process between our look and our insert: it is a duplicate, and this one must not
+  // leave a customer or a conversation behind that only it asked for.
+  if (stored.length < messages.length) throw new RaceLost()
+}

@@ -1,0 +1,124 @@
+import type { Transaction } from '../stores/postgres/database.ts'
+import { statement } from '../stores/postgres/statement.ts'
+import { changeOutbox, endOutbox, keyColumns, type OutboxChange, type OutboxKey } from './outbox.ts'
+import type { MessageError } from './status.ts'
+
+/** How a try to send ended; `row` is what becomes of the outbox row, null when it has ended. */
+export type SendRecord = OutboxKey & {
+  readonly status: 'queued' | 'sent' | 'failed' | 'unknown'
+  readonly error: MessageError | null
+  readonly providerMessageId: string | null
+  readonly row: OutboxChange | null
+}
+
+// A status that came before the answer to the send has said more than the answer can.
+const markMessages = statement({
+  name: 'send_mark_messages',
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'statuses', 'errors', 'provider_message_ids'],
+  row: {},
+  sql: `update messages m
+    set status = case when m.status in ('queued', 'unknown') then g.status else m.status end,
+      error = case when m.status in ('queued', 'unknown') then g.error::jsonb else m.error end,
+      provider_message_id = coalesce(m.provider_message_id, g.provider_message_id)
+    from (
+      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[]) as u
+        (tenant_id, conversation_id, id, status, error, provider_message_id)
+      order by tenant_id, conversation_id, id) g
+    where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id`,
+})
+
+// Where a provider hands nothing back with its statuses, one may be here before the id that it is about was known.
+const raiseEarly = statement({
+  name: 'send_raise_early',
+  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  row: {},
+  sql: `update messages m set status = s.status, error = s.error, provider_at = s.provider_at
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+    join messages k using (tenant_id, conversation_id, id)
+    cross join lateral (
+      select r.status, r.error, r.provider_at from message_statuses r
+      where r.tenant_id = k.tenant_id and r.bot_id = k.bot_id and r.provider_message_id = k.provider_message_id
+        and r.message_id is null and r.status <> 'sent'
+      order by case r.status when 'read' then 1 when 'delivered' then 2 else 3 end
+      limit 1) s
+    where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id and m.status = 'sent'`,
+})
+
+const pauseBot = statement({
+  name: 'send_pause_bot',
+  params: ['tenant_id', 'bot_id', 'reason'],
+  row: {},
+  sql: `update bots set status = 'error', status_reason = $3, updated_at = now()
+    where tenant_id = $1 and id = $2 and status <> 'error'`,
+})
+
+/** Writes how sends ended. Returns whether messages that waited behind them may go now. */
+export async function recordSends(tx: Transaction, records: readonly SendRecord[]): Promise<boolean> {
+  const sent = records.filter(record => record.status === 'sent')
+  const ended = records.filter(record => record.row === null)
+  const [, , , released] = await Promise.all([
+    tx.run(markMessages, {
+      ...keyColumns(records),
+      statuses: records.map(record => record.status),
+      errors: records.map(record => record.error && JSON.stringify(record.error)),
+      provider_message_ids: records.map(record => record.providerMessageId),
+    }),
+    sent.length > 0 ? tx.run(raiseEarly, keyColumns(sent)) : undefined,
+    changeOutbox(
+      tx,
+      records.flatMap(record => record.row ?? []),
+    ),
+    endOutbox(tx, ended),
+  ])
+  return released
+}
+
+/** Stops a bot whose account the provider refuses: what waits for it is held until its settings are changed. */
+export async function pauseBotOn(tx: Transaction, tenantId: string, botId: string, reason: string): Promise<void> {
+  await tx.run(pauseBot, { tenant_id: tenantId, bot_id: botId, reason })
+}
+
+const findExpired = statement({
+  name: 'outbox_find_expired',
+  params: ['limit'],
+  row: { tenant_id: 'uuid', conversation_id: 'uuid', id: 'uuid', state: 'text', attempts: 'int4', is_heard: 'bool' },
+  sql: `select o.tenant_id, o.conversation_id, o.id, o.state, o.attempts,
+      o.sent_at is not null and exists (
+        select from message_statuses s
+        where s.tenant_id = o.tenant_id and s.bot_id = o.bot_id and s.status = 'sent'
+          and s.received_at > o.sent_at + (o.due_at - o.sent_at) / 2) as is_heard
+    from outbox o
+    where o.state <> 'queued' and o.due_at <= now()
+    order by o.due_at
+    limit $1
+    for update of o skip locked`,
+})
+
+/** A send that was never heard of again: `sending` whose sender is gone, `unknown` that no status has settled. */
+export type ExpiredSend = OutboxKey & {
+  readonly state: 'sending' | 'unknown'
+  readonly attempts: number
+  /** Whether the bot has heard of later sends since: its statuses arrive, but none came for this one. */
+  readonly isHeard: boolean
+}
+
+export async function findExpiredSends(tx: Transaction, limit: number): Promise<ExpiredSend[]> {
+  const rows = await tx.run(findExpired, { limit })
+  return rows.map(({ is_heard, state, ...row }) => ({
+    ...row,
+    state: state === 'sending' ? 'sending' : 'unknown',
+    isHeard: is_heard,
+  }))
+}
+
+const releaseSending = statement({
+  name: 'outbox_release_sending',
+  params: [],
+  row: {},
+  sql: `update outbox set due_at = now() where state = 'sending'`,
+})
+
+/** At the start of the only process on its database: whoever was sending is dead. */
+export async function expireAllSends(tx: Transaction): Promise<void> {
+  await tx.run(releaseSending, {})
+}

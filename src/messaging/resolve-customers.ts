@@ -1,0 +1,177 @@
+import type { Ids } from '../lib/ids.ts'
+import { storableText } from '../lib/json.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { nullable, statement } from '../stores/postgres/statement.ts'
+import { mergeCustomer } from './merge-customers.ts'
+
+/** What WhatsApp knows a customer by: the phone (E.164), the business-scoped user id, the linked device id. */
+export type Identity = { readonly kind: 'phone' | 'bsuid' | 'lid'; readonly value: string }
+
+/** Who wrote: at least one identity; `name` is what the customer calls themselves, where the provider says it. */
+export type Sender = { readonly identities: readonly Identity[]; readonly name: string | null }
+
+type Asked = { readonly tenantId: string; readonly botId: string; readonly sender: Sender }
+
+/** Another process made the same customer, conversation or message at the same moment: look again. */
+export class RaceLost extends Error {
+  override readonly name = 'RaceLost'
+}
+
+type Customer = {
+  readonly tenantId: string
+  readonly id: string
+  readonly isNew: boolean
+  /** As stored; what is missing is learnt from the sender. */
+  name: string
+  phone: string | null
+  hasLearnt: boolean
+  mergedInto: Customer | null
+}
+
+type NewIdentity = Identity & { readonly botId: string; readonly customer: Customer }
+
+const nameLengthMax = 200
+
+const findIdentities = statement({
+  name: 'inbound_find_identities',
+  params: ['tenant_ids', 'bot_ids', 'kinds', 'values'],
+  row: {
+    tenant_id: 'uuid',
+    bot_id: 'uuid',
+    kind: 'text',
+    value: 'text',
+    customer_id: 'uuid',
+    name: 'text',
+    phone: nullable('text'),
+  },
+  sql: `select i.tenant_id, i.bot_id, i.kind, i.value, i.customer_id, c.name, c.phone
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as g (tenant_id, bot_id, kind, value)
+    join customer_identities i using (tenant_id, bot_id, kind, value)
+    join customers c on c.tenant_id = i.tenant_id and c.id = i.customer_id`,
+})
+
+const insertCustomers = statement({
+  name: 'inbound_insert_customers',
+  params: ['tenant_ids', 'ids', 'names', 'phones'],
+  row: {},
+  sql: `insert into customers (tenant_id, id, name, phone)
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])`,
+})
+
+// Sorted, so that two transactions that meet the same customers wait for each other instead of deadlocking.
+const insertIdentities = statement({
+  name: 'inbound_insert_identities',
+  params: ['tenant_ids', 'bot_ids', 'kinds', 'values', 'customer_ids'],
+  row: { kind: 'text' },
+  sql: `insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[])
+      as g (tenant_id, bot_id, kind, value, customer_id)
+    order by tenant_id, bot_id, kind, value
+    on conflict do nothing
+    returning kind`,
+})
+
+const updateCustomers = statement({
+  name: 'inbound_update_customers',
+  params: ['tenant_ids', 'ids', 'names', 'phones'],
+  row: {},
+  sql: `update customers c set name = g.name, phone = g.phone, updated_at = now()
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as g (tenant_id, id, name, phone)
+    where c.tenant_id = g.tenant_id and c.id = g.id`,
+})
+
+/**
+ * The customer of each sender, found by any identity and made where none is known. Two identities seen together belong
+ * to one customer from then on: what they were before is merged. Throws `RaceLost`.
+ */
+export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonly Asked[]): Promise<string[]> {
+  const known = await findCustomers(tx, asked)
+  const fresh: NewIdentity[] = []
+  const merges: { readonly from: Customer; readonly into: Customer }[] = []
+  const customers = asked.map(({ tenantId, botId, sender }) => {
+    const found = new Set(sender.identities.flatMap(identity => follow(known.get(keyOf(botId, identity))) ?? []))
+    const [oldest, ...others] = [...found].sort((a, b) => (a.id < b.id ? -1 : 1))
+    const customer = oldest ?? newCustomer(tenantId, ids.next())
+    for (const other of others) {
+      other.mergedInto = customer
+      merges.push({ from: other, into: customer })
+    }
+    for (const identity of sender.identities) {
+      if (!known.has(keyOf(botId, identity))) fresh.push({ ...identity, botId, customer })
+      known.set(keyOf(botId, identity), customer)
+    }
+    learn(customer, sender)
+    return customer
+  })
+  await write(tx, [...new Set(customers)], fresh)
+  for (const { from, into } of merges) await mergeCustomer(tx, into.tenantId, from.id, into.id)
+  return customers.map(customer => follow(customer)?.id ?? customer.id)
+}
+
+function follow(customer: Customer | undefined): Customer | undefined {
+  return customer?.mergedInto ? follow(customer.mergedInto) : customer
+}
+
+function newCustomer(tenantId: string, id: string): Customer {
+  return { tenantId, id, isNew: true, name: '', phone: null, hasLearnt: false, mergedInto: null }
+}
+
+function learn(customer: Customer, sender: Sender): void {
+  const phone = sender.identities.find(identity => identity.kind === 'phone')?.value ?? null
+  const name = storableText(sender.name ?? '').slice(0, nameLengthMax)
+  if (customer.name === '' && name !== '') Object.assign(customer, { name, hasLearnt: true })
+  if (customer.phone === null && phone !== null) Object.assign(customer, { phone, hasLearnt: true })
+}
+
+async function findCustomers(tx: Transaction, asked: readonly Asked[]): Promise<Map<string, Customer>> {
+  const identities = asked.flatMap(one => one.sender.identities.map(identity => ({ ...one, ...identity })))
+  const rows = await tx.run(findIdentities, {
+    tenant_ids: identities.map(identity => identity.tenantId),
+    bot_ids: identities.map(identity => identity.botId),
+    kinds: identities.map(identity => identity.kind),
+    values: identities.map(identity => identity.value),
+  })
+  const customers = new Map<string, Customer>()
+  const known = new Map<string, Customer>()
+  for (const row of rows) {
+    const customer = customers.get(row.customer_id) ?? {
+      ...newCustomer(row.tenant_id, row.customer_id),
+      isNew: false,
+      name: row.name,
+      phone: row.phone,
+    }
+    customers.set(row.customer_id, customer)
+    known.set(`${row.bot_id} ${row.kind} ${row.value}`, customer)
+  }
+  return known
+}
+
+function keyOf(botId: string, identity: Identity): string {
+  return `${botId} ${identity.kind} ${identity.value}`
+}
+
+async function write(tx: Transaction, customers: readonly Customer[], fresh: readonly NewIdentity[]): Promise<void> {
+  const made = customers.filter(customer => customer.isNew)
+  if (made.length > 0) await tx.run(insertCustomers, columnsOf(made))
+  if (fresh.length > 0) {
+    const inserted = await tx.run(insertIdentities, {
+      tenant_ids: fresh.map(identity => identity.customer.tenantId),
+      bot_ids: fresh.map(identity => identity.botId),
+      kinds: fresh.map(identity => identity.kind),
+      values: fresh.map(identity => identity.value),
+      customer_ids: fresh.map(identity => identity.customer.id),
+    })
+    if (inserted.length < fresh.length) throw new RaceLost()
+  }
+  const changed = customers.filter(customer => !customer.isNew && customer.hasLearnt)
+  if (changed.length > 0) await tx.run(updateCustomers, columnsOf(changed))
+}
+
+function columnsOf(customers: readonly Customer[]) {
+  return {
+    tenant_ids: customers.map(customer => customer.tenantId),
+    ids: customers.map(customer => customer.id),
+    names: customers.map(customer => customer.name),
+    phones: customers.map(customer => customer.phone),
+  }
+}

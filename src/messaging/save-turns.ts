@@ -1,0 +1,195 @@
+import type { OutboundContent } from '../flow/content.ts'
+import type { ConversationEvent } from '../flow/events.ts'
+import type { ConversationState } from '../flow/state.ts'
+import { type Json, storableJson } from '../lib/json.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { statement } from '../stores/postgres/statement.ts'
+
+/** A conversation, by its two keys. */
+export type ConversationKey = { readonly tenantId: string; readonly conversationId: string }
+
+/** What one turn leaves behind. */
+export type Turn = ConversationKey & {
+  readonly botId: string
+  readonly state: ConversationState
+  /** The `seq` before the first event. */
+  readonly seqBefore: number
+  readonly events: readonly ConversationEvent[]
+  /** In the order to send them. */
+  readonly sends: readonly { readonly id: string; readonly content: OutboundContent }[]
+  /** The one answer timer after the turn; undefined leaves it as it is. */
+  readonly timer: { readonly token: string; readonly dueAt: Date } | null | undefined
+  /** The rows of the mailbox that are done. */
+  readonly doneIds: readonly string[]
+  /** When the customer last wrote, by the provider's clock; null when the turn was about something else. */
+  readonly lastInboundAt: Date | null
+}
+
+/** The customer service window: how long a business may answer freely (Meta, "Customer service windows"). */
+const windowMs = 24 * 3_600_000
+
+const appendEvents = statement({
+  name: 'turn_append_events',
+  params: ['tenant_ids', 'conversation_ids', 'seqs', 'types', 'datas', 'at'],
+  row: {},
+  sql: `insert into conversation_events (tenant_id, conversation_id, seq, type, data, at)
+    select tenant_id, conversation_id, seq, type, data::jsonb, $6::timestamptz
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[]) as g
+      (tenant_id, conversation_id, seq, type, data)`,
+})
+
+const queueMessages = statement({
+  name: 'turn_queue_messages',
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents'],
+  row: {},
+  sql: `with given as (
+      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[]) as g
+        (tenant_id, conversation_id, id, bot_id, content)
+    ), message as (
+      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+      select tenant_id, conversation_id, id, bot_id, 'outbound', content::jsonb, 'queued' from given
+    )
+    insert into outbox (tenant_id, conversation_id, id, bot_id)
+    select tenant_id, conversation_id, id, bot_id from given`,
+})
+
+const setTimers = statement({
+  name: 'turn_set_timers',
+  params: ['tenant_ids', 'conversation_ids', 'tokens', 'due_ats'],
+  row: {},
+  sql: `insert into timers (tenant_id, conversation_id, kind, token, due_at)
+    select tenant_id, conversation_id, 'answer', token, due_at
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) as g (tenant_id, conversation_id, token, due_at)
+    on conflict (tenant_id, conversation_id, kind) do update set token = excluded.token, due_at = excluded.due_at`,
+})
+
+const clearTimers = statement({
+  name: 'turn_clear_timers',
+  params: ['tenant_ids', 'conversation_ids'],
+  row: {},
+  sql: `delete from timers t using unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
+    where t.tenant_id = g.tenant_id and t.conversation_id = g.conversation_id and t.kind = 'answer'`,
+})
+
+const endInbox = statement({
+  name: 'turn_end_inbox',
+  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  row: {},
+  sql: `delete from inbox i using unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+    where i.tenant_id = g.tenant_id and i.conversation_id = g.conversation_id and i.id = g.id`,
+})
+
+const updateConversations = statement({
+  name: 'turn_update_conversations',
+  params: ['tenant_ids', 'ids', 'states', 'seqs', 'statuses', 'window_expires_ats', 'are_active', 'at'],
+  row: {},
+  sql: `update conversations c
+    set state = g.state::jsonb, seq = g.seq, status = g.status,
+      window_expires_at = greatest(c.window_expires_at, g.window_expires_at),
+      last_message_at = case when g.is_active then $8::timestamptz else c.last_message_at end
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bool[]) as g
+      (tenant_id, id, state, seq, status, window_expires_at, is_active)
+    where c.tenant_id = g.tenant_id and c.id = g.id`,
+})
+
+/**
+ * Writes turns of conversations that the transaction has locked: their events, messages to send, timers and states,
+ * and that their mail is done. All statements go out together: one round trip for any number of turns.
+ */
+export async function saveTurns(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
+  await Promise.all([
+    saveEvents(tx, turns, at),
+    saveSends(tx, turns),
+    saveTimers(tx, turns),
+    saveDone(tx, turns),
+    saveStates(tx, turns, at),
+  ])
+}
+
+async function saveEvents(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
+  const rows = turns.flatMap(turn =>
+    turn.events.map((event, index) => ({ turn, event, seq: turn.seqBefore + 1 + index })),
+  )
+  if (rows.length === 0) return
+  await tx.run(appendEvents, {
+    tenant_ids: rows.map(row => row.turn.tenantId),
+    conversation_ids: rows.map(row => row.turn.conversationId),
+    seqs: rows.map(row => row.seq),
+    types: rows.map(row => row.event.type),
+    datas: rows.map(row => storable(row.event.data)),
+    at,
+  })
+}
+
+async function saveSends(tx: Transaction, turns: readonly Turn[]): Promise<void> {
+  const rows = turns.flatMap(turn => turn.sends.map(send => ({ turn, send })))
+  if (rows.length === 0) return
+  await tx.run(queueMessages, {
+    tenant_ids: rows.map(row => row.turn.tenantId),
+    conversation_ids: rows.map(row => row.turn.conversationId),
+    ids: rows.map(row => row.send.id),
+    bot_ids: rows.map(row => row.turn.botId),
+    contents: rows.map(row => storable(row.send.content)),
+  })
+}
+
+async function saveTimers(tx: Transaction, turns: readonly Turn[]): Promise<void> {
+  const set = turns.flatMap(turn => (turn.timer ? [{ turn, ...turn.timer }] : []))
+  const cleared = turns.filter(turn => turn.timer === null)
+  const work: Promise<unknown>[] = []
+  if (set.length > 0)
+    work.push(
+      tx.run(setTimers, {
+        tenant_ids: set.map(row => row.turn.tenantId),
+        conversation_ids: set.map(row => row.turn.conversationId),
+        tokens: set.map(row => row.token),
+        due_ats: set.map(row => row.dueAt.toISOString()),
+      }),
+    )
+  if (cleared.length > 0)
+    work.push(
+      tx.run(clearTimers, {
+        tenant_ids: cleared.map(turn => turn.tenantId),
+        conversation_ids: cleared.map(turn => turn.conversationId),
+      }),
+    )
+  await Promise.all(work)
+}
+
+async function saveDone(tx: Transaction, turns: readonly Turn[]): Promise<void> {
+  const rows = turns.flatMap(turn => turn.doneIds.map(id => ({ turn, id })))
+  if (rows.length === 0) return
+  await tx.run(endInbox, {
+    tenant_ids: rows.map(row => row.turn.tenantId),
+    conversation_ids: rows.map(row => row.turn.conversationId),
+    ids: rows.map(row => row.id),
+  })
+}
+
+async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
+  const changed = turns.filter(turn => turn.events.length > 0)
+  if (changed.length === 0) return
+  await tx.run(updateConversations, {
+    tenant_ids: changed.map(turn => turn.tenantId),
+    ids: changed.map(turn => turn.conversationId),
+    states: changed.map(turn => storable(turn.state)),
+    seqs: changed.map(turn => turn.state.seq),
+    statuses: changed.map(turn => turn.state.status),
+    window_expires_ats: changed.map(turn => windowEnd(turn.lastInboundAt)),
+    are_active: changed.map(turn => turn.lastInboundAt !== null || turn.sends.length > 0),
+    at,
+  })
+}
+
+function windowEnd(lastInboundAt: Date | null): string | null {
+  return lastInboundAt === null ? null : new Date(lastInboundAt.getTime() + windowMs).toISOString()
+}
+
+/** What the flow made may hold texts of customers: none of them may break the insert. */
+function storable(value: object): string {
+  const text = JSON.stringify(value)
+  return unstorable.test(text) ? JSON.stringify(storableJson(JSON.parse(text) as Json)) : text
+}
+
+/** JSON.stringify writes NUL and lone surrogates as escapes, and nothing else that looks like these. */
+const unstorable = /\\u(?:0000|d[89a-f][0-9a-f]{2})/i

@@ -1,0 +1,117 @@
+import { type CompiledFlow, compileFlow } from '../flow/compile.ts'
+import type { FlowDocument } from '../flow/document.ts'
+import type { FlowLibrary } from '../flow/library.ts'
+import { FLOW_DEPTH_MAX } from '../flow/limits.ts'
+import { Lru } from '../lib/lru.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Claimed } from '../messaging/claim-conversations.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { json, statement } from '../stores/postgres/statement.ts'
+
+const flowsMax = 2_000
+
+type Version = { readonly tenantId: string; readonly flowId: string; readonly version: number }
+
+const loadVersions = statement({
+  name: 'flow_load_versions',
+  params: ['tenant_ids', 'flow_ids', 'versions'],
+  row: { tenant_id: 'uuid', flow_id: 'uuid', version: 'int4', document: json<FlowDocument>() },
+  sql: `select v.tenant_id, v.flow_id, v.version, v.document
+    from unnest($1::uuid[], $2::uuid[], $3::int[]) as g (tenant_id, flow_id, version)
+    join flow_versions v using (tenant_id, flow_id, version)`,
+})
+
+const loadPublished = statement({
+  name: 'flow_load_published',
+  params: ['tenant_ids', 'names'],
+  row: { tenant_id: 'uuid', name: 'text', flow_id: 'uuid', version: 'int4' },
+  sql: `select f.tenant_id, f.name, f.id as flow_id, f.published_version as version
+    from unnest($1::uuid[], $2::text[]) as g (tenant_id, name)
+    join flows f using (tenant_id, name)
+    where f.published_version is not null`,
+})
+
+/** Flows that turns need, parsed once a version: a published version never changes. */
+export type FlowLoader = {
+  /** The library of each tenant among the conversations, with every flow that their turns can reach. */
+  load(tx: Transaction, conversations: readonly Claimed[]): Promise<(tenantId: string) => FlowLibrary>
+}
+
+export function makeFlowLoader(metrics: Metrics): FlowLoader {
+  const cache = new Lru<string, CompiledFlow>(flowsMax)
+
+  async function loadMissing(tx: Transaction, wanted: readonly Version[]): Promise<void> {
+    const missing = [...new Map(wanted.map(one => [keyOf(one), one])).values()].filter(one => !cache.get(keyOf(one)))
+    metrics.cacheHits.inc(wanted.length - missing.length)
+    metrics.cacheMisses.inc(missing.length)
+    if (missing.length === 0) return
+    const rows = await tx.run(loadVersions, {
+      tenant_ids: missing.map(one => one.tenantId),
+      flow_ids: missing.map(one => one.flowId),
+      versions: missing.map(one => one.version),
+    })
+    for (const { tenant_id, flow_id, version, document } of rows)
+      cache.set(keyOf({ tenantId: tenant_id, flowId: flow_id, version }), compileFlow(document))
+  }
+
+  return {
+    async load(tx, conversations) {
+      const published = new Map<string, Version>()
+      let wanted = conversations.flatMap(versionsOf)
+      // Flows call flows by name: each round finds what the last one's flows call.
+      for (let depth = 0; wanted.length > 0 && depth < FLOW_DEPTH_MAX; depth++) {
+        const calls = (await callsOf(wanted)).filter(call => !published.has(nameKey(call)))
+        wanted = calls.length === 0 ? [] : await findPublished(calls)
+      }
+      return tenantId => ({
+        byId: (flowId, version) => cache.get(keyOf({ tenantId, flowId, version })),
+        published(name) {
+          const version = published.get(nameKey({ tenantId, name }))
+          const flow = version && cache.get(keyOf(version))
+          return version && flow && { flow_id: version.flowId, version: version.version, flow }
+        },
+      })
+
+      async function callsOf(versions: readonly Version[]) {
+        await loadMissing(tx, versions)
+        return versions.flatMap(version => {
+          const flow = cache.get(keyOf(version))
+          return calledNames(flow).map(name => ({ tenantId: version.tenantId, name }))
+        })
+      }
+
+      async function findPublished(calls: readonly { tenantId: string; name: string }[]): Promise<Version[]> {
+        const rows = await tx.run(loadPublished, {
+          tenant_ids: calls.map(call => call.tenantId),
+          names: calls.map(call => call.name),
+        })
+        return rows.map(({ tenant_id, name, flow_id, version }) => {
+          const found = { tenantId: tenant_id, flowId: flow_id, version }
+          published.set(nameKey({ tenantId: tenant_id, name }), found)
+          return found
+        })
+      }
+    },
+  }
+}
+
+function keyOf({ tenantId, flowId, version }: Version): string {
+  return `${tenantId} ${flowId} ${version}`
+}
+
+function nameKey({ tenantId, name }: { tenantId: string; name: string }): string {
+  return `${tenantId} ${name}`
+}
+
+/** What the conversation's run is in, and what its bot would start. */
+function versionsOf(conversation: Claimed): Version[] {
+  const { tenant_id: tenantId, flow_id, published_version, state } = conversation
+  const frames = state?.run?.frames ?? []
+  const running = frames.map(frame => ({ tenantId, flowId: frame.flow_id, version: frame.version }))
+  if (flow_id === null || published_version === null) return running
+  return [...running, { tenantId, flowId: flow_id, version: published_version }]
+}
+
+function calledNames(flow: CompiledFlow | undefined): string[] {
+  return [...(flow?.steps.values() ?? [])].flatMap(step => (step.type === 'flow' ? [step.flow] : []))
+}

@@ -1,0 +1,161 @@
+import type { Action } from '../commerce/actions/action.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import type { Ids } from '../lib/ids.ts'
+import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import {
+  type Claimed,
+  claimConversation,
+  claimConversations,
+  type Mail,
+  newTenantCursor,
+  readMail,
+} from '../messaging/claim-conversations.ts'
+import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
+import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
+import type { Bus } from '../stores/bus.ts'
+import type { Database, Transaction } from '../stores/postgres/database.ts'
+import { makeFlowLoader } from './load-flows.ts'
+import { type Played, playTurn } from './play-turn.ts'
+
+/** Conversations whose turns are written in one transaction. */
+export const turnsBatchMax = 50
+
+export type TurnOptions = {
+  readonly database: Database
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly actions: ReadonlyMap<string, Action>
+}
+
+/** Whose actions a turn performs: in a batch only those that write nothing, so that one flow's write cannot hold up the others. */
+type Company = 'batch' | 'alone'
+
+/**
+ * Runs turns: takes the conversations that have mail, plays them, and writes all that comes of it in the transaction
+ * that marks the mail as done. Many conversations go together; one that fails, or that writes more than its own rows,
+ * goes alone.
+ */
+export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<number> } {
+  const { database, bus, clock, ids, log, metrics, actions } = options
+  const flows = makeFlowLoader(metrics)
+  const cursor = newTenantCursor()
+
+  /** Returns how many conversations it took. */
+  async function runBatch(): Promise<number> {
+    let claimed: Claimed[] = []
+    try {
+      const { postponed } = await database.transaction({ role: 'worker' }, async tx => {
+        claimed = await claimConversations(tx, cursor, turnsBatchMax)
+        return claimed.length === 0 ? { postponed: [] } : await runTogether(tx, claimed)
+      })
+      if (claimed.length > 0) bus.publish('outbox')
+      for (const conversation of postponed) await runAlone(keyOf(conversation))
+    } catch (error) {
+      if (claimed.length === 0 || isOutage(error)) throw error
+      log.warn({ conversations: claimed.length, error: messageOf(error) }, 'a batch of turns failed: each goes alone')
+      for (const conversation of claimed) await runAlone(keyOf(conversation))
+    }
+    return claimed.length
+  }
+
+  async function runTogether(tx: Transaction, claimed: readonly Claimed[]): Promise<{ postponed: Claimed[] }> {
+    const mail = await readMail(tx, claimed)
+    const postponed: Claimed[] = []
+    const played = await playAll(tx, claimed, mail, 'batch')
+    await save(
+      tx,
+      played.flatMap((one, index) => {
+        const conversation = claimed[index]
+        if (one === null && conversation !== undefined) postponed.push(conversation)
+        return one ?? []
+      }),
+    )
+    return { postponed }
+  }
+
+  async function runAlone(key: ConversationKey): Promise<void> {
+    let row: Mail | undefined
+    try {
+      await database.transaction({ role: 'worker' }, async tx => {
+        const conversation = await claimConversation(tx, key)
+        if (conversation === undefined) return
+        const mail = await readMail(tx, [conversation], 1)
+        row = mail.get(conversation.id)?.[0]
+        const played = await playAll(tx, [conversation], mail, 'alone')
+        await save(
+          tx,
+          played.flatMap(one => one ?? []),
+        )
+      })
+      bus.publish('outbox')
+    } catch (error) {
+      if (row === undefined || isOutage(error)) throw error
+      await recordFailure(row, error)
+    }
+  }
+
+  async function recordFailure(row: Mail, error: unknown): Promise<void> {
+    const { tenant_id, conversation_id, id, kind } = row
+    const isLast = await database.transaction({ role: 'worker' }, tx => countMailFailure(tx, row, messageOf(error)))
+    metrics.turns.inc({ outcome: isLast ? 'given_up' : 'failed' })
+    log.error({ tenant_id, conversation_id, id, kind, given_up: isLast, error: messageOf(error) }, 'a turn failed')
+  }
+
+  async function playAll(
+    tx: Transaction,
+    conversations: readonly Claimed[],
+    mail: ReadonlyMap<string, readonly Mail[]>,
+    company: Company,
+  ): Promise<(Played | null)[]> {
+    const libraryOf = await flows.load(tx, conversations)
+    const now = clock.now()
+    return await Promise.all(
+      conversations.map(conversation =>
+        playTurn(conversation, mail.get(conversation.id) ?? [], {
+          ids,
+          now,
+          library: libraryOf(conversation.tenant_id),
+          perform: call => perform(tx, conversation, call.handler, call.input, company),
+          observeStep: seconds => metrics.stepSeconds.observe(seconds),
+        }),
+      ),
+    )
+  }
+
+  function perform(
+    tx: Transaction,
+    { tenant_id: tenantId, customer_id: customerId, id: conversationId }: Claimed,
+    handler: string,
+    input: Parameters<Action['run']>[2]['input'],
+    company: Company,
+  ): ReturnType<Action['run']> | undefined {
+    const action = actions.get(handler)
+    if (action === undefined)
+      return Promise.resolve({ ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` })
+    if (action.writes && company === 'batch') return undefined
+    return action.run(tx, ids, { tenantId, customerId, conversationId, input })
+  }
+
+  async function save(tx: Transaction, played: readonly Played[]): Promise<void> {
+    const turns = played.map(one => one.turn)
+    await saveTurns(tx, turns, new Date(clock.now()))
+    for (const { turn, movedIds } of played)
+      if (movedIds.length > 0) await moveToOpenConversation(tx, turn, movedIds, ids.next())
+    metrics.turns.inc({ outcome: 'done' }, turns.length)
+  }
+
+  return { runBatch }
+}
+
+function keyOf({ tenant_id, id }: Claimed): ConversationKey {
+  return { tenantId: tenant_id, conversationId: id }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'database_unavailable'
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../lib/clock.ts'
+import { isUuid } from '../lib/ids.ts'
+import { Lru } from '../lib/lru.ts'
+import type { Bus } from '../stores/bus.ts'
+import type { BotConfig, ProviderName } from './provider.ts'
+
+/** A bot as webhooks and sends need it, with its secrets. Never logged, never stored. */
+export type KnownBot = {
+  readonly tenantId: string
+  readonly id: string
+  readonly provider: ProviderName
+  readonly config: BotConfig
+}
+
+const botsMax = 10_000
+/** A change is told by the bus at once; where that is lost, it is seen after this. */
+const freshMs = 30_000
+/** That there is no such bot is forgotten sooner: it may be made at any moment. */
+const absentMs = 2_000
+
+/** Bots in this process's memory. Bounded, and never older than half a minute. */
+export type BotCache = {
+  /** Null where there is no such bot. */
+  find(botId: string): Promise<KnownBot | null>
+  close(): void
+}
+
+export function makeBotCache(options: {
+  readonly load: (botId: string) => Promise<KnownBot | null>
+  readonly bus: Bus
+  readonly clock: Clock
+}): BotCache {
+  const bots = new Lru<string, { readonly bot: Promise<KnownBot | null>; staleAt: number }>(botsMax)
+  const unsubscribe = options.bus.subscribe('bot.changed', botId => bots.delete(botId))
+
+  function load(botId: string): Promise<KnownBot | null> {
+    const bot = options.load(botId)
+    const entry = { bot, staleAt: options.clock.now() + freshMs }
+    bots.set(botId, entry)
+    bot.then(
+      found => {
+        if (found === null) entry.staleAt = options.clock.now() + absentMs
+      },
+      () => bots.delete(botId),
+    )
+    return bot
+  }
+
+  return {
+    async find(botId) {
+      if (!isUuid(botId)) return null
+      const known = bots.get(botId)
+      return await (known !== undefined && known.staleAt > options.clock.now() ? known.bot : load(botId))
+    },
+    close: unsubscribe,
+  }
+}

@@ -1,0 +1,123 @@
+import { makeBatcher } from '../lib/batcher.ts'
+import { AppError } from '../lib/errors.ts'
+import { type Ids, isUuid } from '../lib/ids.ts'
+import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
+import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
+import type { Bus } from '../stores/bus.ts'
+import type { Database } from '../stores/postgres/database.ts'
+import type { BotCache, KnownBot } from './bot-cache.ts'
+import type { Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
+
+/** Messages or statuses written in one transaction. */
+const batchMax = 100
+/** Those that wait for their turn to be written: beyond it a webhook is answered 503, and comes again. */
+const queueMax = 5_000
+
+/** Takes webhooks in. */
+export type Inbound = {
+  /**
+   * Checks a webhook's signature and stores all that is in it. Resolves once everything is durable. Throws an AppError
+   * and stores nothing where the bot, the provider, the signature or the body is wrong.
+   */
+  receive(providerName: string, botId: string, request: WebhookRequest): Promise<void>
+  /** The answer to a provider's verification request. */
+  handshake(providerName: string, botId: string, query: URLSearchParams): Promise<string>
+  drain(): Promise<void>
+}
+
+export function makeInbound(options: {
+  readonly database: Database
+  readonly bus: Bus
+  readonly ids: Ids
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly bots: BotCache
+  readonly providers: ReadonlyMap<string, WhatsAppProvider>
+}): Inbound {
+  const { database, bus, ids, log, metrics, bots, providers } = options
+  const messages = makeBatcher<InboundMessage, Receipt>({
+    batchMax,
+    queueMax,
+    async work(batch) {
+      const receipts = await receiveMessages(database, ids, batch)
+      if (receipts.includes('stored')) bus.publish('inbox')
+      return receipts
+    },
+  })
+  const statuses = makeBatcher<InboundStatus, void>({
+    batchMax,
+    queueMax,
+    async work(batch) {
+      if (await receiveStatuses(database, batch)) bus.publish('outbox')
+      return batch.map(() => undefined)
+    },
+  })
+
+  async function findBot(providerName: string, botId: string): Promise<{ bot: KnownBot; provider: WhatsAppProvider }> {
+    const provider = providers.get(providerName)
+    const bot = provider === undefined ? null : await bots.find(botId)
+    if (provider !== undefined && bot !== null && bot.provider === providerName) return { bot, provider }
+    metrics.webhooksRefused.inc({ provider: provider?.name ?? 'unknown', reason: 'unknown_bot' })
+    throw new AppError('not_found', 'There is no bot of this provider at this address.')
+  }
+
+  async function store(bot: KnownBot, webhook: Webhook): Promise<void> {
+    const { tenantId, id: botId } = bot
+    const written = [
+      ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId })),
+      ...webhook.statuses.map(status => statuses.add({ ...status, tenantId, botId, reference: readReference(status) })),
+    ]
+    // All are waited for, whatever becomes of the first that fails: the answer must not come before the last is done.
+    const ended = await Promise.allSettled(written)
+    const failed = ended.find(result => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    const stored = ended.filter(result => result.status === 'fulfilled' && result.value === 'stored').length
+    if (stored > 0) metrics.messagesReceived.inc({ provider: bot.provider }, stored)
+  }
+
+  return {
+    async receive(providerName, botId, request) {
+      const { bot, provider } = await findBot(providerName, botId)
+      if (!provider.verify(request, bot.config)) {
+        metrics.webhooksRefused.inc({ provider: provider.name, reason: 'wrong_signature' })
+        log.warn({ bot_id: botId, provider: providerName }, 'a webhook was refused: its signature is wrong')
+        throw new AppError('wrong_signature', 'The signature does not match the body and the secret of this bot.')
+      }
+      const webhook = provider.parse(readJson(request.body), bot.config)
+      for (const reason of webhook.ignored) metrics.webhooksRefused.inc({ provider: provider.name, reason })
+      if (webhook.ignored.length > 0)
+        log.info({ bot_id: botId, ignored: webhook.ignored.slice(0, 10) }, 'parts of a webhook were left out')
+      await store(bot, webhook)
+    },
+    async handshake(providerName, botId, query) {
+      const { bot, provider } = await findBot(providerName, botId)
+      const answer = provider.handshake?.(query, bot.config) ?? null
+      if (answer === null) throw new AppError('wrong_verify_token', 'The verify token is not the one of this bot.')
+      return answer
+    },
+    async drain() {
+      await Promise.all([messages.drain(), statuses.drain()])
+    },
+  }
+}
+
+function readJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch {
+    throw new AppError('not_json', 'The body of the webhook is not JSON.')
+  }
+}
+
+/** What `referenceFor` made, come back; null for anything else. */
+function readReference({ reference }: { reference: string | null }): InboundStatus['reference'] {
+  const [conversationId = '', messageId = ''] = reference?.split('/') ?? []
+  return isUuid(conversationId) && isUuid(messageId) ? { conversationId, messageId } : null
+}
+
+/** What a send gives to the provider, to be handed back with each status. */
+export function referenceFor(conversationId: string, messageId: string): string {
+  return `${conversationId}/${messageId}`
+}

@@ -1,0 +1,335 @@
+import { makeBatcher } from '../lib/batcher.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
+import {
+  changeOutbox,
+  claimDueMessages,
+  type DueMessage,
+  type OutboxChange,
+  type OutboxKey,
+  putOffMessages,
+} from '../messaging/outbox.ts'
+import {
+  expireAllSends,
+  findExpiredSends,
+  pauseBotOn,
+  recordSends,
+  type SendRecord,
+} from '../messaging/record-sends.ts'
+import type { Identity } from '../messaging/resolve-customers.ts'
+import type { MessageError } from '../messaging/status.ts'
+import type { Bus } from '../stores/bus.ts'
+import type { Database, Transaction } from '../stores/postgres/database.ts'
+import type { BotCache } from './bot-cache.ts'
+import { referenceFor } from './inbound.ts'
+import { admit, type Limit, Pace } from './pacing.ts'
+import type { SendResult, WhatsAppProvider } from './provider.ts'
+import { retryDelayMs, sendTriesMax } from './retry.ts'
+
+/** How long things take before they are given up, in milliseconds. */
+export type SenderTimes = {
+  /** For the provider's answer. */
+  readonly timeoutMs: number
+  /** After `timeoutMs`, until a send without any result is taken for one whose process died. */
+  readonly marginMs: number
+  /** For a status that tells what became of a send without an answer. */
+  readonly settleMs: number
+  /** Between two looks at what has waited too long, or at what nobody told of. */
+  readonly pollMs: number
+}
+
+export const defaultSenderTimes: SenderTimes = { timeoutMs: 10_000, marginMs: 5_000, settleMs: 60_000, pollMs: 1_000 }
+
+const claimMax = 100
+const inFlightMax = 200
+/** One bot whose provider hangs leaves the others their share. */
+const inFlightPerBotMax = 40
+const heldMs = 60_000
+const crowdedMs = 100
+
+export type Sender = { wake(): void; stop(): Promise<void> }
+
+type Options = {
+  readonly database: Database
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly bots: BotCache
+  readonly providers: ReadonlyMap<string, WhatsAppProvider>
+  readonly tenantMessagesPerMinute: number
+  readonly times: SenderTimes
+  /** Whether no other process can be sending: what is marked as being sent is then left over from one that died. */
+  readonly isAlone: boolean
+}
+
+/** Carries the outbox out. */
+export async function startSender(options: Options): Promise<Sender> {
+  const { database, bus, clock, log, metrics, bots, providers, times } = options
+  const pace = new Pace()
+  const tenantRate = { burst: options.tenantMessagesPerMinute, intervalMs: 60_000 / options.tenantMessagesPerMinute }
+  const inFlight = new Map<string, Promise<void>>()
+  const inFlightByBot = new Map<string, number>()
+  let soonest: { at: number; timer: Timer } | undefined
+
+  const results = makeBatcher<SendRecord, void>({
+    batchMax: claimMax,
+    queueMax: inFlightMax,
+    async work(records) {
+      if (await database.transaction({ role: 'worker' }, tx => recordSends(tx, records))) loop.wake()
+      return records.map(() => undefined)
+    },
+  })
+
+  async function claim(): Promise<'more' | 'done'> {
+    const limit = Math.min(claimMax, inFlightMax - inFlight.size)
+    if (limit <= 0) return 'done'
+    const { sends, claimed } = await database.transaction({ role: 'worker' }, async tx => {
+      const { heads, waiting, claimed } = await claimDueMessages(tx, limit)
+      const plan = await planSends(tx, heads)
+      const newDue = new Map(plan.changes.map(change => [change.id, change.dueAt]))
+      const later = (at: Date) => new Date(Math.max(at.getTime(), clock.now() + crowdedMs))
+      await putOffMessages(
+        tx,
+        waiting.map(row => ({ ...row, headDueAt: newDue.get(row.headId) ?? later(row.headDueAt) })),
+      )
+      return { sends: plan.sends, claimed }
+    })
+    for (const message of sends) start(message)
+    return claimed === limit ? 'more' : 'done'
+  }
+
+  /** What is sent now is marked so before it is: a process that dies afterwards leaves a trace. */
+  async function planSends(tx: Transaction, heads: readonly DueMessage[]) {
+    const sends: DueMessage[] = []
+    const changes: OutboxChange[] = []
+    const failures: SendRecord[] = []
+    const now = clock.now()
+    const starting = new Map<string, number>()
+    for (const message of heads) {
+      const refusal = refuse(message, now)
+      if (refusal !== null) {
+        failures.push(ended(message, 'failed', refusal))
+        continue
+      }
+      const waitMs = await waitFor(message, starting, now)
+      if (waitMs > 0) {
+        changes.push({ ...message, state: 'queued', dueAt: new Date(now + waitMs) })
+        wakeIn(waitMs)
+        continue
+      }
+      changes.push({ ...message, state: 'sending', dueAt: new Date(now + times.timeoutMs + times.marginMs) })
+      sends.push(message)
+    }
+    await changeOutbox(tx, changes)
+    if (failures.length > 0 && (await recordSends(tx, failures))) wakeIn(0)
+    return { sends, changes }
+  }
+
+  async function waitFor(message: DueMessage, starting: Map<string, number>, now: number): Promise<number> {
+    if (message.bot_status === 'error' || message.bot_status === 'logged_out') return heldMs
+    const busy = (inFlightByBot.get(message.bot_id) ?? 0) + (starting.get(message.bot_id) ?? 0)
+    if (busy >= inFlightPerBotMax) return crowdedMs
+    const bot = await bots.find(message.bot_id)
+    const provider = bot && providers.get(bot.provider)
+    const waitMs = admit(pace, limitsOf(message, provider ?? null), now)
+    if (waitMs === 0) starting.set(message.bot_id, (starting.get(message.bot_id) ?? 0) + 1)
+    return waitMs
+  }
+
+  function limitsOf(message: DueMessage, provider: WhatsAppProvider | null): Limit[] {
+    const limits: Limit[] = [{ key: `t ${message.tenant_id}`, rate: tenantRate }]
+    const { messagesPerSecond = null, pair = null } = provider?.rates ?? {}
+    if (messagesPerSecond !== null)
+      limits.push({
+        key: `n ${message.bot_id}`,
+        rate: { burst: messagesPerSecond, intervalMs: 1_000 / messagesPerSecond },
+      })
+    if (pair !== null) limits.push({ key: `p ${message.conversation_id}`, rate: pair })
+    return limits
+  }
+
+  function wakeIn(ms: number): void {
+    const at = clock.now() + ms
+    if (soonest !== undefined && soonest.at <= at) return
+    clearTimeout(soonest?.timer)
+    const timer = setTimeout(() => {
+      soonest = undefined
+      loop.wake()
+    }, ms)
+    soonest = { at, timer }
+  }
+
+  function start(message: DueMessage): void {
+    inFlightByBot.set(message.bot_id, (inFlightByBot.get(message.bot_id) ?? 0) + 1)
+    const sending = send(message).finally(() => {
+      inFlight.delete(message.id)
+      const left = (inFlightByBot.get(message.bot_id) ?? 1) - 1
+      if (left > 0) inFlightByBot.set(message.bot_id, left)
+      else inFlightByBot.delete(message.bot_id)
+      if (inFlight.size === inFlightMax - 1) loop.wake()
+    })
+    inFlight.set(message.id, sending)
+  }
+
+  async function send(message: DueMessage): Promise<void> {
+    const bot = await bots.find(message.bot_id).catch(() => null)
+    const provider = bot === null ? undefined : providers.get(bot.provider)
+    const to = addressOf(message)
+    if (bot === null || provider === undefined || to === null)
+      return await record(ended(message, 'failed', { code: 'no_bot', message: 'The bot cannot send.' }))
+    const { conversation_id, id, content } = message
+    const outbound = { to, content, reference: referenceFor(conversation_id, id) }
+    const result = await provider.send(outbound, bot.config, AbortSignal.timeout(times.timeoutMs))
+    count(provider.name, result)
+    if (result.kind === 'account') await pause(message, result.error)
+    await record(recordOf(message, result))
+  }
+
+  function count(provider: string, result: SendResult): void {
+    if (result.kind === 'sent') metrics.messagesSent.inc({ provider })
+    else metrics.whatsappErrors.inc({ provider, code: result.error.code })
+  }
+
+  async function pause({ tenant_id, bot_id }: DueMessage, error: MessageError): Promise<void> {
+    log.error({ bot_id, code: error.code }, 'the provider refuses the account of a bot: its messages are held')
+    await retried(() =>
+      database.transaction({ role: 'worker' }, tx => pauseBotOn(tx, tenant_id, bot_id, error.message)),
+    )
+  }
+
+  function recordOf(message: DueMessage, result: SendResult): SendRecord {
+    const now = clock.now()
+    switch (result.kind) {
+      case 'sent':
+        return { ...ended(message, 'sent', null), providerMessageId: result.providerMessageId }
+      case 'failed':
+        return ended(message, 'failed', result.error)
+      case 'unknown':
+        return waiting(message, 'unknown', result.error, now + times.settleMs, message.attempts)
+      case 'account':
+        return waiting(message, 'queued', result.error, now + heldMs, message.attempts)
+      case 'retry': {
+        const attempts = message.attempts + 1
+        if (attempts >= (result.triesMax ?? sendTriesMax)) {
+          const { code, message: reason } = result.error
+          return ended(message, 'failed', { code, message: `${reason} Given up after ${attempts} tries.` })
+        }
+        const delayMs = retryDelayMs(result.pace, attempts, Math.random())
+        wakeIn(delayMs)
+        return waiting(message, 'queued', result.error, now + delayMs, attempts)
+      }
+    }
+  }
+
+  /** A result must not be lost while the database is away: the message was sent, or not, all the same. */
+  async function record(record: SendRecord): Promise<void> {
+    await retried(() => results.add(record))
+  }
+
+  async function retried(work: () => Promise<void>): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await work()
+      } catch (error) {
+        const isOutage = error instanceof AppError && error.code === 'database_unavailable'
+        if (!isOutage || tries * 500 > times.timeoutMs + times.marginMs)
+          return void log.error({ error: messageOf(error) }, 'how a send ended could not be written')
+        await Bun.sleep(500)
+      }
+    }
+  }
+
+  async function expire(): Promise<'more' | 'done'> {
+    const released = await database.transaction({ role: 'worker' }, async tx => {
+      const expired = await findExpiredSends(tx, claimMax)
+      const now = clock.now()
+      return (
+        expired.length > 0 &&
+        (await recordSends(
+          tx,
+          expired.map(send => settle(send, now, times.settleMs)),
+        ))
+      )
+    })
+    if (released) loop.wake()
+    return 'done'
+  }
+
+  if (options.isAlone) await database.transaction({ role: 'worker' }, expireAllSends)
+  const loop: WorkLoop = startWorkLoop({ name: 'outbox', pollMs: times.pollMs, log, work: claim })
+  const expiry = startWorkLoop({ name: 'settle', pollMs: times.pollMs, log, work: expire })
+  const unsubscribe = bus.subscribe('outbox', () => loop.wake())
+
+  return {
+    wake: () => loop.wake(),
+    async stop() {
+      unsubscribe()
+      clearTimeout(soonest?.timer)
+      await Promise.all([loop.stop(), expiry.stop()])
+      await Promise.allSettled(inFlight.values())
+      await results.drain()
+    },
+  }
+}
+
+/** What can be known before asking the provider. */
+function refuse(message: DueMessage, now: number): MessageError | null {
+  if (addressOf(message) === null)
+    return { code: 'no_address', message: 'Nothing is known of the customer that this bot could write to.' }
+  const { window_expires_at, content } = message
+  const isOpen = window_expires_at !== null && window_expires_at.getTime() > now
+  if (isOpen || content.type === 'template') return null
+  return {
+    code: 'window_closed',
+    message: 'More than 24 hours have passed since the customer last wrote: only a template can be sent.',
+  }
+}
+
+function addressOf({ phone, bsuid }: DueMessage): Identity | null {
+  if (phone !== null) return { kind: 'phone', value: phone }
+  return bsuid === null ? null : { kind: 'bsuid', value: bsuid }
+}
+
+function ended(key: OutboxKey, status: 'sent' | 'failed', error: MessageError | null): SendRecord {
+  const { tenant_id, conversation_id, id } = key
+  return { tenant_id, conversation_id, id, status, error, providerMessageId: null, row: null }
+}
+
+function waiting(
+  key: OutboxKey,
+  status: 'queued' | 'unknown',
+  error: MessageError | null,
+  dueAt: number,
+  attempts: number,
+): SendRecord {
+  const { tenant_id, conversation_id, id } = key
+  const row: OutboxChange = { tenant_id, conversation_id, id, state: status, dueAt: new Date(dueAt), attempts }
+  return { ...ended(key, 'failed', error), status, row }
+}
+
+type Expired = Awaited<ReturnType<typeof findExpiredSends>>[number]
+
+/**
+ * A send that was under way when its process died is unknown. One that is still unknown after its time is sent again
+ * only where later messages of the bot have statuses and this one has none, so that it clearly never arrived; else it
+ * stays unknown, for a person to see, and what waited behind it goes on.
+ */
+function settle(send: Expired, now: number, settleMs: number): SendRecord {
+  if (send.state === 'sending') {
+    const error = {
+      code: 'interrupted',
+      message: 'The program stopped during the send: the message may have been taken.',
+    }
+    return waiting(send, 'unknown', error, now + settleMs, send.attempts)
+  }
+  if (send.isHeard && send.attempts + 1 < sendTriesMax) return waiting(send, 'queued', null, now, send.attempts + 1)
+  const error = {
+    code: 'never_confirmed',
+    message: 'Nothing was heard of this message after it was sent: it may have arrived or not. Ask, or send it again.',
+  }
+  return { ...ended(send, 'failed', error), status: 'unknown' }
+}
