@@ -105,7 +105,7 @@ export const settings = {
 type Settings = typeof settings
 type Environment = Readonly<Record<string, string | undefined>>
 export type SettingValues = {
-  readonly [K in keyof Settings]: ReturnType<Settings[K]['parse']> | Settings[K]['fallback']
+  readonly [K in keyof Settings]: Exclude<ReturnType<Settings[K]['parse']>, undefined> | Settings[K]['fallback']
 }
 
 /** What the process runs with: all settings, paths absolute, secrets present. */
@@ -122,7 +122,7 @@ export type Config = Omit<SettingValues, 'JWT_SECRET' | 'ENCRYPTION_KEY'> & {
  */
 export function readConfig(environment: Environment): Config {
   const values = readSettings(environment)
-  const dataDir = resolve(values.DASHOFFICE_DATA_DIR ?? './data')
+  const dataDir = resolve(values.DASHOFFICE_DATA_DIR)
   const generated = generatedSecrets(dataDir)
   return {
     ...values,

@@ -114,7 +114,8 @@ export function isDuplicate(error: unknown, constraint: string): boolean {
   return sqlState(error) === '23505' && error instanceof SQL.PostgresError && error.constraint === constraint
 }
 
-function isConnectionError(error: unknown): boolean {
+/** Whether the server could not be reached, was lost, or takes no more connections. */
+export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof SQL.PostgresError)) return false
   const state = sqlState(error)
   if (state !== undefined) return state.startsWith('08') || state.startsWith('57P') || state === '53300'

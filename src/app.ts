@@ -1,0 +1,160 @@
+import packageJson from '../package.json' with { type: 'json' }
+import { actions } from './commerce/actions/actions.ts'
+import type { Config } from './config.ts'
+import { systemClock } from './lib/clock.ts'
+import { makeSealer, type Sealer } from './lib/crypto.ts'
+import { messageOf, UsageError } from './lib/errors.ts'
+import { uuids } from './lib/ids.ts'
+import type { Log } from './lib/log.ts'
+import { type Metrics, makeMetrics } from './lib/metrics.ts'
+import { opsRoutes } from './lib/ops.ts'
+import { type Server, serve } from './lib/serve.ts'
+import type { Bus } from './stores/bus.ts'
+import type { Health } from './stores/health.ts'
+import { makeMemoryBus } from './stores/memory/bus.ts'
+import { type Database, openDatabase } from './stores/postgres/database.ts'
+import { openPostgres } from './stores/postgres/open.ts'
+
+export const version: string = packageJson.version
+
+export const roleNames = ['gateway', 'adapter', 'orchestrator', 'analytics'] as const
+export type RoleName = (typeof roleNames)[number]
+
+/** A running installation, or the part of one that this process is. */
+export type App = {
+  readonly database: Database
+  /** Where each role of this process listens. */
+  readonly urls: Readonly<Partial<Record<RoleName, string>>>
+  /** Ends the roles in order: nothing new comes in, what is under way ends, then the stores close. */
+  stop(): Promise<void>
+}
+
+/** What every role is made of. */
+type Parts = {
+  readonly config: Config
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly database: Database
+  readonly bus: Bus
+  readonly sealer: Sealer
+  /** Whether this is the only process on its database. */
+  readonly isAlone: boolean
+  readonly health: () => Promise<Health>
+}
+
+type Role = { readonly fetch: (request: Request) => Response | Promise<Response>; stop(): Promise<void> }
+
+/** Loaded only by the processes that run them. */
+const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
+  async gateway(parts) {
+    const { makeGateway } = await import('./gateway/gateway.ts')
+    const { fetch } = makeGateway({ ...parts, clock: systemClock, ids: uuids })
+    return { fetch, stop: async () => undefined }
+  },
+  async adapter(parts) {
+    const { startAdapter } = await import('./whatsapp/adapter.ts')
+    return await startAdapter({ ...parts, clock: systemClock, ids: uuids })
+  },
+  async orchestrator(parts) {
+    const { startOrchestrator } = await import('./orchestrator/orchestrator.ts')
+    const { stop } = startOrchestrator({ ...parts, clock: systemClock, ids: uuids, actions })
+    return { fetch: opsRoutes(parts).fetch, stop }
+  },
+  async analytics(parts) {
+    return { fetch: opsRoutes(parts).fetch, stop: async () => undefined }
+  },
+}
+
+const portSettings = {
+  gateway: 'GATEWAY_PORT',
+  adapter: 'ADAPTER_PORT',
+  orchestrator: 'ORCHESTRATOR_PORT',
+  analytics: 'ANALYTICS_PORT',
+} as const satisfies Record<RoleName, keyof Config>
+
+/**
+ * Starts the stores, brings the database up to date, then the roles. Throws a `UsageError` of one line for what an
+ * operator can put right, and leaves nothing running then.
+ */
+export async function startApp(config: Config, log: Log, names: readonly RoleName[] = roleNames): Promise<App> {
+  refuseLonelyRole(config, names)
+  const closers: (() => Promise<void>)[] = []
+  const stop = () => closeAll(closers, log)
+  try {
+    const metrics = makeMetrics()
+    const postgres = await openPostgres(config, log)
+    closers.push(postgres.close)
+    await postgres.migrate()
+    const database = openDatabase(postgres.target, metrics)
+    closers.push(database.close)
+    const { bus, redisHealth } = await openBus(config, log)
+    closers.push(bus.close)
+    const isAlone = postgres.isEmbedded
+    const health = makeHealth(database, isAlone, redisHealth)
+    const sealer = makeSealer(config.ENCRYPTION_KEY)
+    if (config.MONGODB_URL !== undefined)
+      log.warn('MONGODB_URL is set, but this version keeps logs and analytics events in PostgreSQL only')
+    const parts: Parts = { config, log, metrics, database, bus, sealer, isAlone, health }
+    const urls: Partial<Record<RoleName, string>> = {}
+    for (const name of names) {
+      const role = await roles[name](parts)
+      closers.push(role.stop)
+      const server = listen(config, name, role)
+      closers.push(server.stop)
+      urls[name] = server.url
+      log.info({ role: name, url: server.url }, 'listening')
+    }
+    return { database, urls, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function listen(config: Config, name: RoleName, role: Role): Server {
+  const setting = portSettings[name]
+  return serve({ host: config.HOST, port: config[setting], setting, fetch: role.fetch })
+}
+
+/** Several processes share their work through the database, and tell each other of it through Redis. */
+function refuseLonelyRole(config: Config, names: readonly RoleName[]): void {
+  if (names.length === roleNames.length) return
+  const missing = (['DATABASE_URL', 'REDIS_URL'] as const).filter(name => config[name] === undefined)
+  if (missing.length > 0)
+    throw new UsageError(
+      `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} unset, but a single role takes both: the other roles run in other processes (or run all of them with: dashoffice up)`,
+    )
+}
+
+async function openBus(config: Config, log: Log): Promise<{ bus: Bus; redisHealth: () => Promise<Health['redis']> }> {
+  if (config.REDIS_URL === undefined) return { bus: makeMemoryBus(), redisHealth: async () => 'embedded' }
+  const { makeRedisBus } = await import('./stores/redis/bus.ts')
+  const bus = makeRedisBus(config.REDIS_URL, log)
+  return { bus, redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected') }
+}
+
+function makeHealth(
+  database: Database,
+  isEmbedded: boolean,
+  redisHealth: () => Promise<Health['redis']>,
+): () => Promise<Health> {
+  const startedAt = performance.now()
+  return async () => {
+    const [isReachable, redis] = await Promise.all([database.isReachable(), redisHealth()])
+    return {
+      status: isReachable && redis !== 'disconnected' ? 'ok' : 'degraded',
+      version,
+      uptime: Math.floor((performance.now() - startedAt) / 1000),
+      memory_mb: Math.round(process.memoryUsage.rss() / 1e5) / 10,
+      database: isReachable ? (isEmbedded ? 'embedded' : 'connected') : 'disconnected',
+      redis,
+      mongodb: 'embedded',
+    }
+  }
+}
+
+/** Last opened, first closed. One that fails to close does not keep the others open. */
+async function closeAll(closers: (() => Promise<void>)[], log: Log): Promise<void> {
+  for (let close = closers.pop(); close !== undefined; close = closers.pop())
+    await close().catch((error: unknown) => log.error({ error: messageOf(error) }, 'closing failed'))
+}

@@ -1,0 +1,223 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
+import type { RoleName } from './app.ts'
+import { readConfig, settings } from './config.ts'
+import { messageOf, UsageError } from './lib/errors.ts'
+import { type Log, makeLog } from './lib/log.ts'
+
+/** A second Ctrl-C, or this long after the first, ends the process at once. */
+const stopDeadlineMs = 20_000
+
+const program = new Command('dashoffice')
+  .description("Answers a small business's customers on WhatsApp with bots that take orders.")
+  .version(packageJson.version)
+  .helpCommand(false)
+  .showHelpAfterError('(dashoffice --help tells what there is)')
+  .addHelpText('after', settingsHelp)
+  .exitOverride()
+
+program
+  .command('up')
+  .description('run every role in one process')
+  .action(() => runRoles(undefined))
+
+const roleDescriptions: Readonly<Record<RoleName, string>> = {
+  gateway: 'the REST API',
+  adapter: 'the webhooks of the WhatsApp providers, and the sender',
+  orchestrator: 'the turns of conversations, and their timers',
+  analytics: 'the analytics engine',
+}
+for (const [name, what] of Object.entries(roleDescriptions))
+  program
+    .command(name)
+    .description(`run one role: ${what} (needs DATABASE_URL and REDIS_URL)`)
+    .action(() => runRoles(name as RoleName))
+
+const migrate = program.command('migrate').description('SQL migrations, each with an up and a down')
+migrate
+  .command('add')
+  .argument('<NAME>', 'what it does: lower-case letters, digits and _')
+  .description('make an empty pair of files')
+  .action(async (name: string) => {
+    const { addMigration } = await import('./stores/postgres/migrate.ts')
+    for (const path of addMigration(name)) print(path)
+  })
+migrate
+  .command('run')
+  .description('apply every migration that is missing')
+  .action(() =>
+    onPostgres(async ({ pool, migrations, runMigrations }) => {
+      const applied = await runMigrations(pool, migrations)
+      for (const { version, name } of applied) print(`applied ${pad(version)} ${name}`)
+      if (applied.length === 0) print('nothing to apply')
+    }),
+  )
+migrate
+  .command('revert')
+  .description('undo the newest applied migration')
+  .action(() =>
+    onPostgres(async ({ pool, migrations, revertMigration }) => {
+      const reverted = await revertMigration(pool, migrations)
+      print(reverted === undefined ? 'nothing to revert' : `reverted ${pad(reverted.version)} ${reverted.name}`)
+    }),
+  )
+migrate
+  .command('status')
+  .description('list migrations, and when each was applied')
+  .action(() =>
+    onPostgres(async ({ pool, migrations, migrationStatus }) => {
+      for (const { version, name, appliedAt } of await migrationStatus(pool, migrations))
+        print(`${pad(version)} ${name}  ${appliedAt === null ? 'not applied' : `applied ${appliedAt.toISOString()}`}`)
+    }),
+  )
+
+const flow = program.command('flow').description('check a flow, or rebuild a conversation')
+flow
+  .command('check')
+  .argument('<FILE>', 'a flow document, JSON')
+  .description('say what is wrong with a flow, step and field named')
+  .action(async (file: string) => {
+    const { checkFlowFile } = await import('./commands/check-flow-file.ts')
+    process.exitCode = checkFlowFile(file, print) ? 0 : 1
+  })
+flow
+  .command('replay')
+  .argument('<CONVERSATION_ID>', 'the id of a conversation')
+  .description('fold the events of a conversation, and compare with its stored state')
+  .action(async (conversationId: string) => {
+    const { replayConversation } = await import('./commands/replay-conversation.ts')
+    const { config, log } = configure('warn')
+    process.exitCode = (await replayConversation(config, log, conversationId, print)) ? 0 : 1
+  })
+
+program
+  .command('emulate')
+  .description("run the phone emulator alone: Meta's API, and a chat page that plays the customer's phone")
+  .option('--fault <FAULT...>', 'what goes wrong, e.g. 429:3, 500, hang:1, duplicate, delay:500, reorder', collect, [])
+  .option('--no-rates', "do not hold to Meta's rates")
+  .action(async (options: { fault: string[]; rates: boolean }) => {
+    const { startEmulator } = await import('../emulator/emulator.ts')
+    const { parseFault } = await import('../emulator/faults.ts')
+    const { config } = configure('warn')
+    const faults = options.fault.map(text => orWrongUsage(() => parseFault(text)))
+    const emulator = await startEmulator({
+      host: config.HOST,
+      port: config.EMULATOR_PORT,
+      faults,
+      ...(options.rates ? {} : { rates: 'off' as const }),
+    })
+    print(`The phone emulator is at ${emulator.url}  (Ctrl-C stops it)`)
+    untilSignal(() => emulator.stop())
+  })
+
+program
+  .command('demo')
+  .description('everything at once, with a demo shop: plays one conversation to its order, and stays up')
+  .action(async () => {
+    const { startDemo } = await import('../demo/demo.ts')
+    const { config, log } = configure('warn')
+    const demo = await startDemo(config, log, print)
+    untilSignal(() => demo.stop())
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  fail(error)
+}
+
+async function runRoles(name: RoleName | undefined): Promise<void> {
+  const { startApp } = await import('./app.ts')
+  const { config, log } = configure()
+  const app = await startApp(config, log, name === undefined ? undefined : [name])
+  log.info({ urls: app.urls }, 'ready')
+  untilSignal(async () => {
+    log.info('stopping')
+    await app.stop()
+    log.info('stopped')
+  })
+}
+
+function configure(level?: 'warn') {
+  const config = readConfig(process.env)
+  const log: Log = makeLog({ level: process.env.LOG_LEVEL ? config.LOG_LEVEL : (level ?? 'info'), dir: config.LOG_DIR })
+  return { config, log }
+}
+
+/** The migration commands' set-up: the configured database, without bringing it up to date first. */
+async function onPostgres(
+  work: (
+    tools: typeof import('./stores/postgres/migrate.ts') & {
+      pool: ReturnType<typeof import('./stores/postgres/database.ts').connect>
+      migrations: ReturnType<typeof import('./stores/postgres/migrate.ts').readMigrations>
+    },
+  ) => Promise<void>,
+): Promise<void> {
+  const [tools, { connect }, { openPostgres }] = await Promise.all([
+    import('./stores/postgres/migrate.ts'),
+    import('./stores/postgres/database.ts'),
+    import('./stores/postgres/open.ts'),
+  ])
+  const { config, log } = configure('warn')
+  const postgres = await openPostgres(config, log)
+  const pool = connect(postgres.target, 1)
+  try {
+    await work({ ...tools, pool, migrations: tools.readMigrations() })
+  } finally {
+    await pool.close()
+    await postgres.close()
+  }
+}
+
+/** Stops cleanly at Ctrl-C or a service manager's SIGTERM. */
+function untilSignal(stop: () => Promise<void>): void {
+  let isStopping = false
+  const onSignal = () => {
+    if (isStopping) process.exit(130)
+    isStopping = true
+    setTimeout(() => process.exit(1), stopDeadlineMs).unref()
+    stop().then(() => process.exit(0), fail)
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+}
+
+/** One line for what the user can put right; a stack for a defect. */
+function fail(error: unknown): never {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
+  if (error instanceof UsageError) {
+    process.stderr.write(`dashoffice: ${error.message}\n`)
+    process.exit(error.exitStatus)
+  }
+  process.stderr.write(`dashoffice: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.exit(1)
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function pad(version: number): string {
+  return String(version).padStart(4, '0')
+}
+
+function collect(value: string, values: string[]): string[] {
+  return [...values, value]
+}
+
+function orWrongUsage<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error))
+  }
+}
+
+function settingsHelp(): string {
+  const width = Math.max(...Object.keys(settings).map(name => name.length))
+  const lines = Object.entries(settings).map(([name, { meaning, fallback }]) => {
+    const standard = fallback === undefined ? '' : ` (${fallback})`
+    return `  ${name.padEnd(width)}  ${meaning}${standard}`
+  })
+  return `\nSettings, from the environment or .env:\n${lines.join('\n')}`
+}

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { createTestDatabase } from '../../../test/support/postgres.ts'
+import { makeMetrics } from '../../lib/metrics.ts'
+import { connect, type Database, openDatabase } from './database.ts'
+import { statement } from './statement.ts'
+
+const insertTenant = statement({
+  name: 'test_insert_tenant',
+  params: ['id', 'name'],
+  row: {},
+  sql: 'insert into tenants (id, name) values ($1, $2)',
+})
+const countTenants = statement({
+  name: 'test_count_tenants',
+  params: ['prefix'],
+  row: { count: 'int8' },
+  sql: `select count(*) as count from tenants where name like $1 || '%'`,
+})
+const echo = statement({
+  name: 'test_echo',
+  params: ['number', 'words'],
+  row: { number: 'int4', words: 'text' },
+  sql: 'select $1::int as number, w as words from unnest($2::text[]) as w',
+})
+const sleep = statement({ name: 'test_sleep', params: ['seconds'], row: {}, sql: 'select from pg_sleep($1::float8)' })
+
+let created: Awaited<ReturnType<typeof createTestDatabase>>
+let database: Database
+
+beforeAll(async () => {
+  created = await createTestDatabase()
+  database = openDatabase(created.connection, makeMetrics())
+})
+
+afterAll(async () => {
+  await database.close()
+  await created.drop()
+})
+
+describe('the pool', () => {
+  test('20,000 mixed transactions, some of which fail, give each caller its own answer and lose nothing', async () => {
+    let committed = 0
+    const one = async (index: number) => {
+      const words = [`w${index}`, 'a "quoted", {braced} \\ text', 'null', '']
+      const rows = await database.transaction({ role: 'worker' }, tx => tx.run(echo, { number: index, words }))
+      expect(rows).toEqual(words.map(word => ({ number: index, words: word })))
+    }
+    const failing = async (index: number) => {
+      const error = await database
+        .transaction({ role: 'worker' }, async tx => {
+          await tx.run(echo, { number: index, words: [] })
+          throw new Error(`failed ${index}`)
+        })
+        .catch((caught: unknown) => caught)
+      expect(error).toMatchObject({ message: `failed ${index}` })
+    }
+    const writing = async (index: number) => {
+      const id = crypto.randomUUID()
+      await database.transaction({ role: 'app', tenantId: id }, tx =>
+        tx.run(insertTenant, { id, name: `mixed ${index}` }),
+      )
+      committed++
+    }
+    for (let from = 0; from < 20_000; from += 500)
+      await Promise.all(
+        Array.from({ length: 500 }, (_, i) => {
+          const index = from + i
+          return index % 10 === 0 ? writing(index) : index % 7 === 0 ? failing(index) : one(index)
+        }),
+      )
+    const [row] = await database.transaction({ role: 'worker' }, tx => tx.run(countTenants, { prefix: 'mixed ' }))
+    expect(row?.count).toBe(committed)
+  })
+
+  test('ten times every connection is killed in mid-work: calls fail with a clear error, and the pool comes back', async () => {
+    const admin = connect(created.connection, 1)
+    let unavailable = 0
+    for (let round = 0; round < 10; round++) {
+      const working = Array.from({ length: 30 }, () =>
+        database
+          .transaction({ role: 'worker' }, tx => tx.run(sleep, { seconds: 0.05 }))
+          .catch((error: unknown) => {
+            expect(error).toMatchObject({ code: 'database_unavailable' })
+            unavailable++
+          }),
+      )
+      await Bun.sleep(10)
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = ${created.connection.database} and pid <> pg_backend_pid()`
+      await Promise.all(working)
+      const [row] = await database.transaction({ role: 'worker' }, tx => tx.run(echo, { number: round, words: ['up'] }))
+      expect(row).toEqual({ number: round, words: 'up' })
+    }
+    await admin.close()
+    expect(unavailable).toBeGreaterThan(0)
+  })
+})
+
+describe('database roles', () => {
+  test('without a role of its own a transaction sees no table at all, and neither role may bypass row-level security', async () => {
+    const admin = connect(created.connection, 1)
+    const roles =
+      await admin`select rolname, rolsuper, rolbypassrls, rolcanlogin from pg_roles where rolname like 'dashoffice%'`
+    expect(roles.length).toBe(3)
+    for (const role of roles) expect(role).toMatchObject({ rolsuper: false, rolbypassrls: false, rolcanlogin: false })
+    const open = await admin`select relname from pg_class
+      where relkind = 'r' and relnamespace = 'public'::regnamespace and relname <> 'schema_migrations'
+        and not (relrowsecurity and relforcerowsecurity)`
+    expect([...open]).toEqual([])
+    await admin.close()
+  })
+
+  test('a tenant sees and writes its own rows only', async () => {
+    const [a, b] = [crypto.randomUUID(), crypto.randomUUID()]
+    for (const id of [a, b])
+      await database.transaction({ role: 'app', tenantId: id }, tx =>
+        tx.run(insertTenant, { id, name: `sealed ${id}` }),
+      )
+    const count = async (tenantId: string) =>
+      (await database.transaction({ role: 'app', tenantId }, tx => tx.run(countTenants, { prefix: 'sealed ' })))[0]
+        ?.count
+    expect(await count(a)).toBe(1)
+    const foreign = database.transaction({ role: 'app', tenantId: a }, tx =>
+      tx.run(insertTenant, { id: crypto.randomUUID(), name: 'stolen' }),
+    )
+    expect(foreign).rejects.toThrow(/row-level security/)
+  })
+})
