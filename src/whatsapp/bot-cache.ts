@@ -1,16 +1,8 @@
 import type { Clock } from '../lib/clock.ts'
 import { isUuid } from '../lib/ids.ts'
 import { Lru } from '../lib/lru.ts'
+import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import type { Bus } from '../stores/bus.ts'
-import type { BotConfig, ProviderName } from './provider.ts'
-
-/** A bot as webhooks and sends need it, with its secrets. Never logged, never stored. */
-export type KnownBot = {
-  readonly tenantId: string
-  readonly id: string
-  readonly provider: ProviderName
-  readonly config: BotConfig
-}
 
 const botsMax = 10_000
 /** A change is told by the bus at once; where that is lost, it is seen after this. */
@@ -21,19 +13,19 @@ const absentMs = 2_000
 /** Bots in this process's memory. Bounded, and never older than half a minute. */
 export type BotCache = {
   /** Null where there is no such bot. */
-  find(botId: string): Promise<KnownBot | null>
+  find(botId: string): Promise<BotWithSecrets | null>
   close(): void
 }
 
 export function makeBotCache(options: {
-  readonly load: (botId: string) => Promise<KnownBot | null>
+  readonly load: (botId: string) => Promise<BotWithSecrets | null>
   readonly bus: Bus
   readonly clock: Clock
 }): BotCache {
-  const bots = new Lru<string, { readonly bot: Promise<KnownBot | null>; staleAt: number }>(botsMax)
+  const bots = new Lru<string, { readonly bot: Promise<BotWithSecrets | null>; staleAt: number }>(botsMax)
   const unsubscribe = options.bus.subscribe('bot.changed', botId => bots.delete(botId))
 
-  function load(botId: string): Promise<KnownBot | null> {
+  function load(botId: string): Promise<BotWithSecrets | null> {
     const bot = options.load(botId)
     const entry = { bot, staleAt: options.clock.now() + freshMs }
     bots.set(botId, entry)

@@ -3,11 +3,12 @@ import { AppError } from '../lib/errors.ts'
 import { type Ids, isUuid } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Database } from '../stores/postgres/database.ts'
-import type { BotCache, KnownBot } from './bot-cache.ts'
+import type { BotCache } from './bot-cache.ts'
 import type { Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
 
 /** Messages or statuses written in one transaction. */
@@ -55,7 +56,10 @@ export function makeInbound(options: {
     },
   })
 
-  async function findBot(providerName: string, botId: string): Promise<{ bot: KnownBot; provider: WhatsAppProvider }> {
+  async function findBot(
+    providerName: string,
+    botId: string,
+  ): Promise<{ bot: BotWithSecrets; provider: WhatsAppProvider }> {
     const provider = providers.get(providerName)
     const bot = provider === undefined ? null : await bots.find(botId)
     if (provider !== undefined && bot !== null && bot.provider === providerName) return { bot, provider }
@@ -63,7 +67,7 @@ export function makeInbound(options: {
     throw new AppError('not_found', 'There is no bot of this provider at this address.')
   }
 
-  async function store(bot: KnownBot, webhook: Webhook): Promise<void> {
+  async function store(bot: BotWithSecrets, webhook: Webhook): Promise<void> {
     const { tenantId, id: botId } = bot
     const written = [
       ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId })),

@@ -1,0 +1,66 @@
+// Rebuilds docs/reference from the code. CI runs it and fails on a difference.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { settings } from '../src/config.ts'
+import { errorCatalogue } from '../src/lib/errors.ts'
+import { makeMetrics } from '../src/lib/metrics.ts'
+
+const reference = join(import.meta.dirname, '../docs/reference')
+const note = '<!-- Made by `npm run docs` from the code: change it there. -->'
+
+mkdirSync(reference, { recursive: true })
+write('settings.md', settingsPage())
+write('errors.md', errorsPage())
+write('metrics.md', await metricsPage())
+
+function write(name: string, text: string): void {
+  writeFileSync(join(reference, name), text)
+  console.log(`docs/reference/${name}`)
+}
+
+function settingsPage(): string {
+  const rows = Object.entries(settings).map(([name, { fallback, meaning, takes }]) => [
+    `\`${name}\``,
+    fallback === undefined ? 'unset' : `\`${fallback}\``,
+    meaning,
+    takes,
+  ])
+  return page(
+    'Settings',
+    'Read from the environment, or from `.env` in the working directory. A wrong one stops the start with one line that names it.',
+    table(['name', 'default', 'meaning', 'takes'], rows),
+  )
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(errorCatalogue).map(([code, { status, kind, title }]) => [
+    `\`${code}\``,
+    String(status),
+    kind,
+    title,
+  ])
+  return page(
+    'Errors',
+    'Every answer that is no success is a problem document (RFC 9457), `application/problem+json`: `{type, title, status, detail, request_id, errors?}`. `type` is `/problems/` and the code; `errors` names fields, each with its `path` and a `message`. Kind `user`: the request is wrong. `operational`: something is down or busy, try again. `unexpected`: a defect, please report it with its request id.',
+    table(['code', 'status', 'kind', 'title'], rows),
+  )
+}
+
+async function metricsPage(): Promise<string> {
+  const metrics = await makeMetrics().registry.getMetricsAsJSON()
+  const rows = metrics.map(({ name, type, help }) => [`\`${name}\``, String(type), help])
+  return page(
+    'Metrics',
+    'Every role answers `GET /metrics` on its port, in the format of Prometheus. No label has unbounded values: `endpoint` is the pattern of a route, `query` the name of a statement.',
+    table(['name', 'type', 'meaning'], rows),
+  )
+}
+
+function page(title: string, about: string, body: string): string {
+  return `${note}\n\n# ${title}\n\n${about}\n\n${body}\n`
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}

@@ -1,0 +1,90 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { AppError, errorCatalogue, messageOf } from './errors.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+
+const requestIdShape = /^[\w.:-]{1,128}$/
+
+/** The caller's `X-Request-Id` where it is a sane one, else a new one. */
+export function requestIdOf(request: Request): string {
+  const given = request.headers.get('x-request-id') ?? ''
+  return requestIdShape.test(given) ? given : crypto.randomUUID()
+}
+
+/**
+ * Any error as an RFC 9457 problem document: `{type, title, status, detail, request_id, errors?}`. What is not of the
+ * catalogue is a 500 that tells nothing of the inside.
+ */
+export function problem(error: unknown, requestId: string): Response {
+  const known = error instanceof AppError ? error : new AppError('unexpected', 'It was logged under the request id.')
+  const { status, title } = errorCatalogue[known.code]
+  const body = {
+    type: `/problems/${known.code}`,
+    title,
+    status,
+    detail: known.message,
+    request_id: requestId,
+    ...(known.errors.length > 0 && { errors: known.errors }),
+  }
+  const headers = new Headers({ 'content-type': 'application/problem+json', 'x-request-id': requestId })
+  if (status === 503) headers.set('retry-after', '1')
+  if (status === 401) headers.set('www-authenticate', 'Bearer')
+  return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** Reads a body of at most `bytesMax` bytes; stops reading and throws `too_large` beyond. */
+export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length') ?? 0) > bytesMax) throw tooLarge(bytesMax)
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > bytesMax) throw tooLarge(bytesMax)
+    chunks.push(chunk)
+  }
+  const [first] = chunks
+  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
+}
+
+function tooLarge(bytesMax: number): AppError {
+  return new AppError('too_large', `The body may have at most ${bytesMax} bytes.`)
+}
+
+/** Reads a JSON body: throws `unsupported_media_type`, `too_large` or `not_json`. */
+export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
+  const type = request.headers.get('content-type') ?? ''
+  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type))
+    throw new AppError('unsupported_media_type', `The body is ${type === '' ? 'of no type' : JSON.stringify(type)}.`)
+  const body = await readBody(request, bytesMax)
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+  } catch (error) {
+    throw new AppError('not_json', `The body is not JSON: ${messageOf(error)}`)
+  }
+}
+
+/** Counts and times requests under the pattern of their route, which is never what the caller wrote. */
+export function observeRequests(metrics: Metrics, pattern: (context: Context) => string): MiddlewareHandler {
+  return async (context, next) => {
+    const start = performance.now()
+    await next()
+    const [method, endpoint] = [context.req.method, pattern(context)]
+    metrics.httpRequests.inc({ method, status: String(context.res.status), endpoint })
+    metrics.httpSeconds.observe({ method, endpoint }, (performance.now() - start) / 1000)
+  }
+}
+
+/** Answers whatever a route throws with its problem; a defect is logged with its stack, and shown without. */
+export function answerError(error: unknown, requestId: string, log: Log): Response {
+  if (!(error instanceof AppError))
+    log.error(
+      { request_id: requestId, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+      'a request failed',
+    )
+  else if (errorCatalogue[error.code].kind !== 'user')
+    log.warn(
+      { request_id: requestId, code: error.code, error: messageOf(error.cause ?? error) },
+      'a request was put off',
+    )
+  return problem(error, requestId)
+}
