@@ -117,7 +117,12 @@ const answerSchema = v.variant('type', [
     max: v.optional(v.pipe(v.number(), v.safeInteger())),
   }),
   v.strictObject({ type: v.literal('email') }),
-  v.strictObject({ type: v.literal('phone'), country_code: v.optional(v.pipe(v.string(), v.regex(/^[1-9]\d{0,2}$/))) }),
+  v.strictObject({
+    type: v.literal('phone'),
+    country_code: v.optional(
+      v.pipe(v.string(), v.regex(/^[1-9]\d{0,2}$/, 'Must be a country code like 34, of one to three digits')),
+    ),
+  }),
   v.strictObject({ type: v.literal('choice') }),
 ])
 
@@ -170,7 +175,11 @@ const stepSchema = v.variant('type', [
   }),
   v.strictObject({
     type: v.literal('action'),
-    handler: v.pipe(v.string(), v.maxLength(limits.ID_LENGTH_MAX), v.regex(/^[a-z][a-z0-9_.]*$/)),
+    handler: v.pipe(
+      v.string(),
+      v.maxLength(limits.ID_LENGTH_MAX),
+      v.regex(/^[a-z][a-z0-9_.]*$/, 'Must be the name of a handler, like order.create'),
+    ),
     input: v.optional(inputSchema, {}),
     variable: v.optional(variableSchema),
     next: targetSchema,
@@ -190,10 +199,13 @@ const keywordSchema = v.pipe(
   v.check(keyword => foldWords(keyword) !== '', 'A keyword needs a letter, a digit or a symbol'),
 )
 
-const triggerSchema = v.union([
-  v.strictObject({ keywords: v.pipe(v.array(keywordSchema), v.minLength(1), v.maxLength(limits.KEYWORDS_MAX)) }),
-  v.strictObject({ fallback: v.literal(true) }),
-])
+const triggerSchema = v.union(
+  [
+    v.strictObject({ keywords: v.pipe(v.array(keywordSchema), v.minLength(1), v.maxLength(limits.KEYWORDS_MAX)) }),
+    v.strictObject({ fallback: v.literal(true) }),
+  ],
+  'Must be {"keywords": [...]} or {"fallback": true}',
+)
 
 /**
  * The document a user writes. It says nothing yet of what belongs together (targets that exist, loops, variables):

@@ -1,0 +1,56 @@
+import * as v from 'valibot'
+import { isUuid } from '../../lib/ids.ts'
+import { createOrder, type OrderCreated, orderItemsMax, orderQuantityMax } from '../create-order.ts'
+import type { Order } from '../orders.ts'
+import { type ActionResult, makeAction } from './action.ts'
+
+const input = v.strictObject({
+  items: v.pipe(
+    v.array(
+      v.strictObject({
+        product_id: v.pipe(v.string(), v.check(isUuid, 'Must be the id of a product')),
+        quantity: v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(orderQuantityMax)),
+      }),
+    ),
+    v.minLength(1),
+    v.maxLength(orderItemsMax),
+  ),
+  notes: v.optional(v.pipe(v.string(), v.maxLength(2_000))),
+})
+
+/** `order.create`: an order of the customer who talks, in the turn's transaction. */
+export const orderCreate = makeAction({
+  handler: 'order.create',
+  input,
+  writes: true,
+  async run(tx, ids, call) {
+    const { tenantId, customerId, conversationId } = call
+    const { items, notes } = call.input
+    return resultOf(await createOrder(tx, ids, { tenantId, customerId, conversationId, items, notes }))
+  },
+})
+
+function resultOf(created: OrderCreated): ActionResult {
+  return created.kind === 'created'
+    ? { ok: true, value: orderValue(created.order) }
+    : { ok: false, code: created.kind, message: sentence(created) }
+}
+
+function orderValue({ id, number, total_minor, currency, status, items }: Order) {
+  return { id, number, total_minor, currency, status, items: items.map(item => ({ ...item })) }
+}
+
+function sentence(refused: Exclude<OrderCreated, { kind: 'created' }>): string {
+  switch (refused.kind) {
+    case 'unknown_customer':
+      return 'The customer does not exist any more.'
+    case 'unknown_product':
+      return 'A product does not exist, or is not sold any more.'
+    case 'out_of_stock':
+      return refused.shortages.map(({ name, stock }) => `${name}: ${stock} left.`).join(' ')
+    case 'mixed_currencies':
+      return 'One order cannot have prices in several currencies.'
+    case 'total_too_large':
+      return 'The total is too large.'
+  }
+}

@@ -1,0 +1,172 @@
+import type { Ids } from '../lib/ids.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { statement } from '../stores/postgres/statement.ts'
+import { type Order, type OrderItem, orderColumns, orderRow } from './orders.ts'
+
+export const orderItemsMax = 100
+export const orderQuantityMax = 1_000_000
+
+/** What a customer asks for. The same product twice becomes one line. */
+export type NewOrder = {
+  readonly tenantId: string
+  readonly customerId: string
+  readonly conversationId: string | null
+  readonly items: readonly { readonly product_id: string; readonly quantity: number }[]
+  readonly notes?: string | undefined
+}
+
+/** What came of it. All but `created` have written nothing: the transaction may go on. */
+export type OrderCreated =
+  | { readonly kind: 'created'; readonly order: Order }
+  | { readonly kind: 'unknown_customer' }
+  /** Not the tenant's, or not sold any more. */
+  | { readonly kind: 'unknown_product'; readonly productIds: readonly string[] }
+  | { readonly kind: 'out_of_stock'; readonly shortages: readonly Shortage[] }
+  | { readonly kind: 'mixed_currencies'; readonly currencies: readonly string[] }
+  | { readonly kind: 'total_too_large' }
+
+export type Shortage = {
+  readonly product_id: string
+  readonly name: string
+  readonly wanted: number
+  readonly stock: number
+}
+
+const findCustomer = statement({
+  name: 'order_find_customer',
+  params: ['tenant_id', 'id'],
+  row: { id: 'uuid' },
+  sql: 'select id from customers where tenant_id = $1 and id = $2 for key share',
+})
+
+// In id order, so that two orders of the same products wait for each other instead of deadlocking.
+const lockProducts = statement({
+  name: 'order_lock_products',
+  params: ['tenant_id', 'ids'],
+  row: { id: 'uuid', name: 'text', price_minor: 'int8', currency: 'text', stock: 'int4', active: 'bool' },
+  sql: `select id, name, price_minor, currency, stock, active from products
+    where tenant_id = $1 and id = any($2::uuid[]) order by id for no key update`,
+})
+
+const takeStock = statement({
+  name: 'order_take_stock',
+  params: ['tenant_id', 'ids', 'quantities'],
+  row: { id: 'uuid' },
+  sql: `update products p set stock = p.stock - g.quantity, updated_at = now()
+    from unnest($2::uuid[], $3::int[]) as g (id, quantity)
+    where p.tenant_id = $1 and p.id = g.id and p.stock >= g.quantity
+    returning p.id`,
+})
+
+const takeNumber = statement({
+  name: 'order_take_number',
+  params: ['tenant_id'],
+  row: { number: 'int8' },
+  sql: `update tenants set next_order_number = next_order_number + 1 where id = $1
+    returning next_order_number - 1 as number`,
+})
+
+const insertOrder = statement({
+  name: 'order_insert',
+  params: ['tenant_id', 'id', 'number', 'customer_id', 'conversation_id', 'total_minor', 'currency', 'notes'],
+  row: orderRow,
+  sql: `insert into orders (tenant_id, id, number, customer_id, conversation_id, total_minor, currency, notes)
+    values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${orderColumns}`,
+})
+
+const insertItems = statement({
+  name: 'order_insert_items',
+  params: ['tenant_id', 'order_id', 'product_ids', 'names', 'quantities', 'prices_minor'],
+  row: {},
+  sql: `insert into order_items (tenant_id, order_id, line, product_id, name, quantity, price_minor)
+    select $1, $2, line, product_id, name, quantity, price_minor
+    from unnest($3::uuid[], $4::text[], $5::int[], $6::bigint[])
+      with ordinality as g (product_id, name, quantity, price_minor, line)`,
+})
+
+/**
+ * Makes an order: prices, names, currency and total are the server's, the stock goes down with it and never below
+ * zero. The number is taken last, since its lock makes the tenant's other orders wait. One order a transaction, or a
+ * retry on deadlock: a second one would lock products after the number.
+ */
+export async function createOrder(tx: Transaction, ids: Ids, wanted: NewOrder): Promise<OrderCreated> {
+  const quantities = quantitiesByProduct(wanted.items)
+  const [customers, products] = await Promise.all([
+    tx.run(findCustomer, { tenant_id: wanted.tenantId, id: wanted.customerId }),
+    tx.run(lockProducts, { tenant_id: wanted.tenantId, ids: [...quantities.keys()] }),
+  ])
+  if (customers.length === 0) return { kind: 'unknown_customer' }
+
+  const sold = new Map(products.filter(product => product.active).map(product => [product.id, product]))
+  const unknown = [...quantities.keys()].filter(id => !sold.has(id))
+  if (unknown.length > 0) return { kind: 'unknown_product', productIds: unknown }
+
+  const currencies = [...new Set([...sold.values()].map(product => product.currency))]
+  const [currency] = currencies
+  if (currency === undefined || currencies.length > 1) return { kind: 'mixed_currencies', currencies }
+
+  const lines = [...quantities].flatMap(([id, quantity]) => {
+    const product = sold.get(id)
+    return product === undefined ? [] : [{ product, quantity }]
+  })
+  const shortages = lines.filter(({ product, quantity }) => product.stock < quantity).map(shortageOf)
+  if (shortages.length > 0) return { kind: 'out_of_stock', shortages }
+
+  const items = lines.map(({ product, quantity }) => ({
+    product_id: product.id,
+    name: product.name,
+    quantity,
+    price_minor: product.price_minor,
+  }))
+  const totalMinor = items.reduce((total, item) => total + item.price_minor * item.quantity, 0)
+  if (!Number.isSafeInteger(totalMinor)) return { kind: 'total_too_large' }
+  return { kind: 'created', order: await write(tx, ids, wanted, items, totalMinor, currency) }
+}
+
+function quantitiesByProduct(items: NewOrder['items']): Map<string, number> {
+  const quantities = new Map<string, number>()
+  for (const { product_id, quantity } of items) {
+    quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity)
+  }
+  return quantities
+}
+
+function shortageOf(line: { product: { id: string; name: string; stock: number }; quantity: number }): Shortage {
+  return { product_id: line.product.id, name: line.product.name, wanted: line.quantity, stock: line.product.stock }
+}
+
+async function write(
+  tx: Transaction,
+  ids: Ids,
+  wanted: NewOrder,
+  items: readonly OrderItem[],
+  totalMinor: number,
+  currency: string,
+): Promise<Order> {
+  const quantities = items.map(item => item.quantity)
+  const productIds = items.map(item => item.product_id)
+  const taken = await tx.run(takeStock, { tenant_id: wanted.tenantId, ids: productIds, quantities })
+  if (taken.length !== items.length) throw new Error('The stock of a locked product changed')
+  const [next] = await tx.run(takeNumber, { tenant_id: wanted.tenantId })
+  if (next === undefined) throw new Error('An order of a tenant that does not exist')
+  const [order] = await tx.run(insertOrder, {
+    tenant_id: wanted.tenantId,
+    id: ids.next(),
+    number: next.number,
+    customer_id: wanted.customerId,
+    conversation_id: wanted.conversationId,
+    total_minor: totalMinor,
+    currency,
+    notes: wanted.notes ?? null,
+  })
+  if (order === undefined) throw new Error('An order was not written')
+  await tx.run(insertItems, {
+    tenant_id: wanted.tenantId,
+    order_id: order.id,
+    product_ids: productIds,
+    names: items.map(item => item.name),
+    quantities,
+    prices_minor: items.map(item => item.price_minor),
+  })
+  return { ...order, items }
+}

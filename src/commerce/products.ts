@@ -1,0 +1,192 @@
+import type { Ids } from '../lib/ids.ts'
+import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
+import { nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+
+const columns = `id, sku, name, description, price_minor, currency, stock, active, image_url, created_at, updated_at`
+const row = {
+  id: 'uuid',
+  sku: 'text',
+  name: 'text',
+  description: 'text',
+  price_minor: 'int8',
+  currency: 'text',
+  stock: 'int4',
+  active: 'bool',
+  image_url: nullable('text'),
+  created_at: 'timestamptz',
+  updated_at: 'timestamptz',
+} as const
+
+/** Something a tenant sells. `price_minor` is in minor units of `currency` (ISO 4217). */
+export type Product = RowOf<typeof row>
+
+/** What a person decides about a product. */
+export type ProductFields = Pick<
+  Product,
+  'sku' | 'name' | 'description' | 'price_minor' | 'currency' | 'stock' | 'active' | 'image_url'
+>
+
+const fieldParams = [
+  'tenant_id',
+  'id',
+  'sku',
+  'name',
+  'description',
+  'price_minor',
+  'currency',
+  'stock',
+  'active',
+  'image_url',
+] as const
+
+const insertProduct = statement({
+  name: 'product_insert',
+  params: fieldParams,
+  row,
+  sql: `insert into products (tenant_id, id, sku, name, description, price_minor, currency, stock, active, image_url)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${columns}`,
+})
+
+const updateRow = statement({
+  name: 'product_update',
+  params: fieldParams,
+  row,
+  sql: `update products set sku = $3, name = $4, description = $5, price_minor = $6, currency = $7, stock = $8,
+      active = $9, image_url = $10, updated_at = now()
+    where tenant_id = $1 and id = $2 returning ${columns}`,
+})
+
+const selectPage = statement({
+  name: 'product_list',
+  params: ['tenant_id', 'before_id', 'limit'],
+  row,
+  sql: `select ${columns} from products
+    where tenant_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3`,
+})
+
+const selectOne = statement({
+  name: 'product_find',
+  params: ['tenant_id', 'id'],
+  row,
+  sql: `select ${columns} from products where tenant_id = $1 and id = $2`,
+})
+
+const lockOne = statement({
+  name: 'product_lock',
+  params: ['tenant_id', 'id'],
+  row,
+  sql: `select ${columns} from products where tenant_id = $1 and id = $2 for update`,
+})
+
+const deleteUnused = statement({
+  name: 'product_delete_unused',
+  params: ['tenant_id', 'id'],
+  row: { id: 'uuid' },
+  sql: `delete from products where tenant_id = $1 and id = $2 and not exists (
+      select from order_items where tenant_id = $1 and product_id = $2)
+    returning id`,
+})
+
+const deactivate = statement({
+  name: 'product_deactivate',
+  params: ['tenant_id', 'id'],
+  row: {},
+  sql: 'update products set active = false, updated_at = now() where tenant_id = $1 and id = $2',
+})
+
+const selectCatalog = statement({
+  name: 'product_catalog',
+  params: ['tenant_id', 'search', 'limit'],
+  row,
+  sql: `select ${columns} from products
+    where tenant_id = $1 and active
+      and (position(lower($2) in lower(name)) > 0 or position(lower($2) in lower(sku)) > 0)
+    order by (stock > 0) desc, name, id limit $3`,
+})
+
+/** What came of writing a product. */
+export type ProductWritten =
+  | { readonly kind: 'written'; readonly product: Product }
+  | { readonly kind: 'unknown' }
+  /** Another product of the tenant has the SKU. The transaction is spent: let it roll back. */
+  | { readonly kind: 'sku_taken' }
+
+/** Adds a product. */
+export async function createProduct(
+  tx: Transaction,
+  ids: Ids,
+  tenantId: string,
+  fields: ProductFields,
+): Promise<ProductWritten> {
+  return await written(tx.run(insertProduct, { tenant_id: tenantId, id: ids.next(), ...picked(fields) }))
+}
+
+/** Changes the fields given, and leaves the others as they are. */
+export async function updateProduct(
+  tx: Transaction,
+  tenantId: string,
+  id: string,
+  changes: { readonly [K in keyof ProductFields]?: ProductFields[K] | undefined },
+): Promise<ProductWritten> {
+  const [before] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (before === undefined) return { kind: 'unknown' }
+  return await written(tx.run(updateRow, { tenant_id: tenantId, id, ...picked({ ...before, ...given(changes) }) }))
+}
+
+async function written(rows: Promise<Product[]>): Promise<ProductWritten> {
+  try {
+    const [product] = await rows
+    return product === undefined ? { kind: 'unknown' } : { kind: 'written', product }
+  } catch (error) {
+    if (isDuplicate(error, 'products_sku')) return { kind: 'sku_taken' }
+    throw error
+  }
+}
+
+/** The changes that are there: a key that is undefined is no change. */
+function given<T extends object>(changes: { readonly [K in keyof T]?: T[K] | undefined }): Partial<T> {
+  // Only undefined values are left out, so what remains has the values of a Partial<T>.
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<T>
+}
+
+function picked(fields: ProductFields): ProductFields {
+  const { sku, name, description, price_minor, currency, stock, active, image_url } = fields
+  return { sku, name, description, price_minor, currency, stock, active, image_url }
+}
+
+/** Newest first; `beforeId` is the last one of the page before. */
+export async function listProducts(
+  tx: Transaction,
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+): Promise<Product[]> {
+  return await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+}
+
+/** Undefined where the tenant has no such product. */
+export async function findProduct(tx: Transaction, tenantId: string, id: string): Promise<Product | undefined> {
+  const [product] = await tx.run(selectOne, { tenant_id: tenantId, id })
+  return product
+}
+
+/** Removes a product that no order names; one that was ordered stays, inactive, so that its orders remain readable. */
+export async function removeProduct(
+  tx: Transaction,
+  tenantId: string,
+  id: string,
+): Promise<'deleted' | 'deactivated' | 'unknown'> {
+  // The lock holds off an order that is about to name it.
+  const [product] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (product === undefined) return 'unknown'
+  const deleted = await tx.run(deleteUnused, { tenant_id: tenantId, id })
+  if (deleted.length > 0) return 'deleted'
+  await tx.run(deactivate, { tenant_id: tenantId, id })
+  return 'deactivated'
+}
+
+/** Active products for a customer to choose from, those in stock first, by name. `search` is part of a name or SKU. */
+export async function listCatalog(
+  tx: Transaction,
+  query: { readonly tenantId: string; readonly search: string; readonly limit: number },
+): Promise<Product[]> {
+  return await tx.run(selectCatalog, { tenant_id: query.tenantId, search: query.search, limit: query.limit })
+}

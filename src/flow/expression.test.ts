@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'bun:test'
+import { toCel, toJson } from './cel-values.ts'
+import { checkExpression, ExpressionError, parseExpression, type Scope } from './expression.ts'
+import type { Json, JsonObject } from './json.ts'
+import { EXPRESSION_COST_MAX } from './limits.ts'
+
+function scopeWith(variables: JsonObject, left = EXPRESSION_COST_MAX): Scope {
+  return { lookup: name => (Object.hasOwn(variables, name) ? toCel(variables[name] ?? null) : undefined), left }
+}
+
+function evaluate(source: string, variables: JsonObject = {}): Json {
+  return toJson(parseExpression(source, 'field').evaluate(scopeWith(variables)))
+}
+
+describe('an expression', () => {
+  test.each([
+    ['1 + 2', 3],
+    ['price * 1.5', 15],
+    ['price / 4', 2],
+    ['price > 5 && price < 20', true],
+    ['0.5 + 1', 1.5],
+    ['"a" + string(price)', 'a10'],
+    ['size(items)', 3],
+    ['items.map(i, i * 2)', [2, 4, 6]],
+    ['items.filter(i, i > 1)', [2, 3]],
+    ['items.exists(i, i == 2)', true],
+    ['items.map(i, string(i)).join(", ")', '1, 2, 3'],
+    ['price > 5 ? "big" : "small"', 'big'],
+    ['has(shop.name)', true],
+    ['has(shop.city)', false],
+    ['"b" in ["a", "b"]', true],
+    ['{"id": price}', { id: 10 }],
+    ['money(price, "EUR")', '0,10 EUR'],
+    ['money(price, "USD", "en")', 'USD 0.10'],
+    ['timestamp("2026-01-02T03:04:05Z") + duration("1h")', '2026-01-02T04:04:05.000Z'],
+    ['nothing == null', true],
+  ])('%s', (source, value) => {
+    const variables = { price: 10, items: [1, 2, 3], shop: { name: 'Ana' }, nothing: null }
+    expect(evaluate(source, variables)).toEqual(value)
+  })
+
+  test('names what it reads, and not a macro’s own variable', () => {
+    const { names } = parseExpression('items.map(i, i + price).size() > customer.variables.limit', 'f')
+    expect([...names].sort()).toEqual(['customer', 'items', 'price'])
+    expect(parseExpression('x.map(x, x)', 'f').names).toEqual(['x'])
+    expect(parseExpression('cel.bind(a, b, a + c)', 'f').names.toSorted()).toEqual(['b', 'c'])
+  })
+
+  test('fails by name for a variable that has no value', () => {
+    const expression = parseExpression('order.number', 'content.text')
+    const failure = () => expression.evaluate(scopeWith({}))
+    expect(failure).toThrow(ExpressionError)
+    expect(failure).toThrow('"order" has no value yet')
+  })
+
+  test('throws nothing but ExpressionError', () => {
+    for (const source of [
+      '1 / 0',
+      '[1][5]',
+      'x.y.z',
+      'x + 1',
+      'int("a")',
+      'money(1, "?")',
+      'duration("?")',
+      '9223372036854775807 + 1',
+    ]) {
+      expect(() => parseExpression(source, 'f').evaluate(scopeWith({ x: 'text' }))).toThrow(ExpressionError)
+    }
+  })
+
+  test('reads the variables it is given and nothing of the program', () => {
+    for (const source of ['constructor', 'globalThis', 'process.env', 'toString', '__proto__']) {
+      expect(() => parseExpression(source, 'f').evaluate(scopeWith({}))).toThrow(ExpressionError)
+    }
+    for (const source of ['x.constructor', 'x.__proto__', 'x["constructor"]', 'l.length', 's.constructor']) {
+      expect(() => parseExpression(source, 'f').evaluate(scopeWith({ x: {}, l: [1], s: 'a' }))).toThrow(ExpressionError)
+    }
+  })
+
+  test('that does not parse says so in a line, and fails when evaluated', () => {
+    const broken = parseExpression('1 +', 'f')
+    expect(broken.problem).toBe('Unexpected token: EOF')
+    expect(() => broken.evaluate(scopeWith({}))).toThrow(ExpressionError)
+    expect(parseExpression('x'.repeat(2_001), 'f').problem).toContain('longer than')
+    expect(parseExpression(`${'('.repeat(200)}1${')'.repeat(200)}`, 'f').problem).not.toBeNull()
+  })
+
+  test('has no regular expressions, and joins with a short literal only', () => {
+    expect(parseExpression('"a".matches("(a+)+$")', 'f').problem).toContain('matches()')
+    expect(parseExpression('[1].map(x, "a".matches("a"))', 'f').problem).toContain('matches()')
+    expect(parseExpression('["a"].join(x)', 'f').problem).toContain('join()')
+    expect(parseExpression(`["a"].join("${'x'.repeat(65)}")`, 'f').problem).toContain('join()')
+  })
+})
+
+describe('checkExpression', () => {
+  test('gives the type, and knows the fields of the roots', () => {
+    expect(checkExpression('1 + 1')).toEqual({ type: 'int' })
+    expect(checkExpression('x')).toEqual({ type: 'dyn' })
+    expect(checkExpression('x > 1')).toEqual({ type: 'bool' })
+    expect(checkExpression('customer.nmae')).toEqual({ problem: 'No such key: nmae' })
+    expect(checkExpression('customer.variables.anything')).toEqual({ type: 'dyn' })
+  })
+})

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'bun:test'
+import { toCel } from './cel-values.ts'
+import { ExpressionError, parseExpression, type Scope } from './expression.ts'
+import { EXPRESSION_COST_MAX } from './limits.ts'
+
+const thousand = Array.from({ length: 1_000 }, (_, n) => n)
+
+function scopeOf(left = EXPRESSION_COST_MAX): Scope {
+  const variables: Readonly<Record<string, unknown>> = { many: toCel(thousand), text: 'x'.repeat(60_000) }
+  return { lookup: name => variables[name], left }
+}
+
+const doublings = (count: number, body: string, inner: string) =>
+  Array.from({ length: count }).reduce<string>(all => `cel.bind(v, ${all}, ${body})`, inner)
+
+describe('the meter', () => {
+  test.each([
+    ['nested macros', 'many.map(a, many.map(b, a + b))'],
+    [
+      'nested macros whose failures are swallowed',
+      'many.all(a, many.exists(b, many.exists(c, a + b + c == "x")) || true)',
+    ],
+    ['lists that double', doublings(20, 'v + v', 'many')],
+    ['texts that double', doublings(20, 'v + v', 'text')],
+    ['a loop of cheap calls on a large text', 'many.map(a, many.map(b, text.contains("y")))'],
+    ['a loop that copies a large text', 'many.map(a, text + "a")'],
+    ['text turned upside down', 'many.map(a, many.map(b, text.lowerAscii()))'],
+  ])('stops %s early', (_, source) => {
+    const expression = parseExpression(source, 'f')
+    expect(expression.problem).toBeNull()
+    const started = performance.now()
+    expect(() => expression.evaluate(scopeOf())).toThrow(ExpressionError)
+    expect(() => expression.evaluate(scopeOf())).toThrow('too much work')
+    expect(performance.now() - started).toBeLessThan(2_000)
+  })
+
+  test('leaves alone what an ordinary flow does', () => {
+    const scope = scopeOf()
+    expect(parseExpression('many.filter(n, n % 2 == 0).map(n, n * n).size()', 'f').evaluate(scope)).toBe(500n)
+    expect(scope.left).toBeGreaterThan(0)
+    expect(scope.left).toBeLessThan(EXPRESSION_COST_MAX)
+  })
+
+  test('is spent by all expressions of a call together', () => {
+    const scope = scopeOf(10_000)
+    const expression = parseExpression('many.map(n, n + 1).size()', 'f')
+    const evaluateOften = () => {
+      for (let n = 0; n < 10; n++) expression.evaluate(scope)
+    }
+    expect(evaluateOften).toThrow('too much work')
+  })
+
+  test('of one evaluation does not weigh on the next with a scope of its own', () => {
+    const expression = parseExpression('many.map(n, n + 1).size()', 'f')
+    expect(() => expression.evaluate(scopeOf(10))).toThrow('too much work')
+    expect(expression.evaluate(scopeOf())).toBe(1_000n)
+  })
+})

@@ -1,0 +1,307 @@
+import type { Sealer } from '../lib/crypto.ts'
+import type { FieldError } from '../lib/errors.ts'
+import type { Ids } from '../lib/ids.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+import {
+  type BotConfig,
+  maskConfig,
+  type ProviderName,
+  providerNames,
+  readConfig,
+  type SplitConfig,
+} from './bot-config.ts'
+
+const columns = 'id, name, provider, config, flow_id, status, status_reason, created_at, updated_at'
+const row = {
+  id: 'uuid',
+  name: 'text',
+  provider: 'text',
+  config: json<BotConfig>(),
+  flow_id: nullable('uuid'),
+  status: 'text',
+  status_reason: nullable('text'),
+  created_at: 'timestamptz',
+  updated_at: 'timestamptz',
+} as const
+
+/** A bot as it may be shown: the secrets in its config are masked. */
+export type Bot = Omit<RowOf<typeof row>, 'provider'> & { readonly provider: ProviderName }
+
+/** A bot with its secrets, for those who speak with its provider. Never to be logged, stored or answered. */
+export type BotWithSecrets = {
+  readonly tenantId: string
+  readonly id: string
+  readonly provider: ProviderName
+  readonly config: BotConfig
+  readonly flowId: string | null
+  readonly status: string
+}
+
+const insertBot = statement({
+  name: 'bot_insert',
+  params: ['tenant_id', 'id', 'name', 'provider', 'config', 'flow_id'],
+  row,
+  sql: `insert into bots (tenant_id, id, name, provider, config, flow_id) values ($1, $2, $3, $4, $5::text::jsonb, $6)
+    returning ${columns}`,
+})
+
+// Settings that were changed are tried again, whatever the provider said of the old ones.
+const updateRow = statement({
+  name: 'bot_update',
+  params: ['tenant_id', 'id', 'name', 'config', 'flow_id', 'is_config_new'],
+  row,
+  sql: `update bots set name = $3, config = $4::text::jsonb, flow_id = $5, updated_at = now(),
+      status = case when $6 then 'disconnected' else status end,
+      status_reason = case when $6 then null else status_reason end
+    where tenant_id = $1 and id = $2 returning ${columns}`,
+})
+
+const selectPage = statement({
+  name: 'bot_list',
+  params: ['tenant_id', 'before_id', 'limit'],
+  row,
+  sql: `select ${columns} from bots
+    where tenant_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3`,
+})
+
+const selectOne = statement({
+  name: 'bot_find',
+  params: ['tenant_id', 'id'],
+  row,
+  sql: `select ${columns} from bots where tenant_id = $1 and id = $2`,
+})
+
+const lockOne = statement({
+  name: 'bot_lock',
+  params: ['tenant_id', 'id'],
+  row: { ...row, sealed: nullable('bytea') },
+  sql: `select b.id, b.name, b.provider, b.config, b.flow_id, b.status, b.status_reason, b.created_at, b.updated_at,
+      s.sealed
+    from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
+    where b.tenant_id = $1 and b.id = $2 for no key update of b`,
+})
+
+const selectWithSecrets = statement({
+  name: 'bot_find_with_secrets',
+  params: ['id'],
+  row: {
+    tenant_id: 'uuid',
+    id: 'uuid',
+    provider: 'text',
+    config: json<BotConfig>(),
+    flow_id: nullable('uuid'),
+    status: 'text',
+    sealed: nullable('bytea'),
+  },
+  sql: `select b.tenant_id, b.id, b.provider, b.config, b.flow_id, b.status, s.sealed
+    from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
+    where b.id = $1`,
+})
+
+const saveSecrets = statement({
+  name: 'bot_save_secrets',
+  params: ['tenant_id', 'bot_id', 'key_id', 'sealed'],
+  row: {},
+  sql: `insert into bot_secrets (tenant_id, bot_id, key_id, sealed) values ($1, $2, $3, $4)
+    on conflict (tenant_id, bot_id) do update set key_id = excluded.key_id, sealed = excluded.sealed`,
+})
+
+// Two at the same moment take turns.
+const lockAccount = statement({
+  name: 'bot_lock_account',
+  params: ['key'],
+  row: {},
+  sql: `select from (select pg_advisory_xact_lock(hashtextextended($1, 0))) as l`,
+})
+
+const findRival = statement({
+  name: 'bot_find_rival',
+  params: ['tenant_id', 'id', 'provider', 'setting', 'value'],
+  row: { id: 'uuid' },
+  sql: `select id from bots where tenant_id = $1 and id <> $2 and provider = $3 and config ->> $4 = $5 limit 1`,
+})
+
+const findFlow = statement({
+  name: 'bot_find_flow',
+  params: ['tenant_id', 'id'],
+  row: { id: 'uuid' },
+  sql: 'select id from flows where tenant_id = $1 and id = $2 for key share',
+})
+
+const deleteRow = statement({
+  name: 'bot_delete',
+  params: ['tenant_id', 'id'],
+  row: { id: 'uuid' },
+  sql: 'delete from bots where tenant_id = $1 and id = $2 returning id',
+})
+
+const failQueued = statement({
+  name: 'bot_fail_queued',
+  params: ['tenant_id', 'bot_id'],
+  row: {},
+  sql: `with gone as (
+      delete from outbox where tenant_id = $1 and bot_id = $2 and state = 'queued' returning conversation_id, id
+    )
+    update messages m set status = 'failed',
+      error = '{"code": "bot_deleted", "message": "The bot was deleted before this was sent."}'
+    from gone
+    where m.tenant_id = $1 and m.conversation_id = gone.conversation_id and m.id = gone.id and m.status = 'queued'`,
+})
+
+/** What a person decides about a bot; `config` is checked for its provider. */
+export type NewBot = {
+  readonly name: string
+  readonly provider: ProviderName
+  readonly config: Readonly<Record<string, unknown>>
+  readonly flow_id: string | null
+}
+
+/** What came of writing a bot. */
+export type BotWritten =
+  | { readonly kind: 'written'; readonly bot: Bot }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
+  /** Another bot of the tenant is on the same account: the value of this setting is its. */
+  | { readonly kind: 'account_taken'; readonly setting: string }
+
+/** Adds a bot; its secrets are sealed for it alone. Publish `bot.changed` with its id once it is committed. */
+export async function createBot(
+  tx: Transaction,
+  ids: Ids,
+  sealer: Sealer,
+  tenantId: string,
+  fields: NewBot,
+): Promise<BotWritten> {
+  const read = readConfig(fields.provider, fields.config, null)
+  if (!read.ok) return { kind: 'invalid', errors: read.errors }
+  const id = ids.next()
+  const refusal = await refusalOf(tx, { tenantId, id, ...fields }, read.config)
+  if (refusal !== undefined) return refusal
+  const [bot] = await tx.run(insertBot, {
+    tenant_id: tenantId,
+    id,
+    name: fields.name,
+    provider: fields.provider,
+    config: JSON.stringify(read.config.shown),
+    flow_id: fields.flow_id,
+  })
+  await seal(tx, sealer, tenantId, id, read.config.secrets)
+  return written(bot)
+}
+
+/** Changes the fields given. Settings left out, and secrets sent back masked, stay as they are. */
+export async function updateBot(
+  tx: Transaction,
+  sealer: Sealer,
+  tenantId: string,
+  id: string,
+  changes: { readonly [K in keyof NewBot]?: NewBot[K] | undefined },
+): Promise<BotWritten> {
+  const [before] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (before === undefined) return { kind: 'unknown' }
+  const provider = providerOf(before.provider)
+  if (changes.provider !== undefined && changes.provider !== provider)
+    return { kind: 'invalid', errors: [{ path: 'provider', message: 'Cannot be changed: make another bot' }] }
+  const read = readConfig(provider, changes.config ?? {}, { ...before.config, ...open(sealer, id, before.sealed) })
+  if (!read.ok) return { kind: 'invalid', errors: read.errors }
+  const flowId = changes.flow_id === undefined ? before.flow_id : changes.flow_id
+  const refusal = await refusalOf(tx, { tenantId, id, provider, flow_id: flowId }, read.config)
+  if (refusal !== undefined) return refusal
+  const [bot] = await tx.run(updateRow, {
+    tenant_id: tenantId,
+    id,
+    name: changes.name ?? before.name,
+    config: JSON.stringify(read.config.shown),
+    flow_id: flowId,
+    is_config_new: changes.config !== undefined,
+  })
+  await seal(tx, sealer, tenantId, id, read.config.secrets)
+  return written(bot)
+}
+
+async function refusalOf(
+  tx: Transaction,
+  bot: { tenantId: string; id: string; provider: ProviderName; flow_id: string | null },
+  { account }: SplitConfig,
+): Promise<Exclude<BotWritten, { kind: 'written' }> | undefined> {
+  const { tenantId, id, provider } = bot
+  await tx.run(lockAccount, { key: `bot account ${tenantId} ${provider} ${account.value}` })
+  const rivals = await tx.run(findRival, { tenant_id: tenantId, id, provider, ...account })
+  if (rivals.length > 0) return { kind: 'account_taken', setting: account.setting }
+  if (bot.flow_id === null) return undefined
+  const flows = await tx.run(findFlow, { tenant_id: tenantId, id: bot.flow_id })
+  if (flows.length > 0) return undefined
+  return { kind: 'invalid', errors: [{ path: 'flow_id', message: 'There is no such flow' }] }
+}
+
+async function seal(tx: Transaction, sealer: Sealer, tenantId: string, id: string, secrets: BotConfig): Promise<void> {
+  const sealed = sealer.seal(JSON.stringify(secrets), id)
+  await tx.run(saveSecrets, { tenant_id: tenantId, bot_id: id, key_id: sealer.keyId, sealed })
+}
+
+function open(sealer: Sealer, id: string, sealed: Uint8Array | null): BotConfig {
+  return sealed === null ? {} : JSON.parse(sealer.open(sealed, id))
+}
+
+function written(stored: RowOf<typeof row> | undefined): BotWritten {
+  return stored === undefined ? { kind: 'unknown' } : { kind: 'written', bot: shown(stored) }
+}
+
+function shown(stored: RowOf<typeof row>): Bot {
+  const provider = providerOf(stored.provider)
+  return { ...stored, provider, config: maskConfig(provider, stored.config) }
+}
+
+function providerOf(text: string): ProviderName {
+  const provider = providerNames.find(name => name === text)
+  if (provider === undefined) throw new Error(`A bot of an unknown provider: ${text}`)
+  return provider
+}
+
+/** Newest first; `beforeId` is the last one of the page before. */
+export async function listBots(
+  tx: Transaction,
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+): Promise<Bot[]> {
+  const rows = await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+  return rows.map(shown)
+}
+
+/** Undefined where the tenant has no such bot. */
+export async function findBot(tx: Transaction, tenantId: string, id: string): Promise<Bot | undefined> {
+  const [bot] = await tx.run(selectOne, { tenant_id: tenantId, id })
+  return bot && shown(bot)
+}
+
+/**
+ * A bot by its id alone, as a webhook names it, with its secrets opened; null where there is none. For the worker.
+ * Throws where the secrets were sealed under another `ENCRYPTION_KEY`.
+ */
+export async function findBotWithSecrets(
+  tx: Transaction,
+  sealer: Sealer,
+  botId: string,
+): Promise<BotWithSecrets | null> {
+  const [bot] = await tx.run(selectWithSecrets, { id: botId })
+  if (bot === undefined) return null
+  return {
+    tenantId: bot.tenant_id,
+    id: bot.id,
+    provider: providerOf(bot.provider),
+    config: { ...bot.config, ...open(sealer, bot.id, bot.sealed) },
+    flowId: bot.flow_id,
+    status: bot.status,
+  }
+}
+
+/**
+ * Removes a bot and its secrets; its conversations stay, to be read. What waited to be sent fails, and says why.
+ * Returns whether there was one. Publish `bot.changed` with its id once it is committed.
+ */
+export async function deleteBot(tx: Transaction, tenantId: string, id: string): Promise<boolean> {
+  const deleted = await tx.run(deleteRow, { tenant_id: tenantId, id })
+  if (deleted.length === 0) return false
+  await tx.run(failQueued, { tenant_id: tenantId, bot_id: id })
+  return true
+}
