@@ -28,16 +28,6 @@ const row = {
 /** A bot as it may be shown: the secrets in its config are masked. */
 export type Bot = Omit<RowOf<typeof row>, 'provider'> & { readonly provider: ProviderName }
 
-/** A bot with its secrets, for those who speak with its provider. Never to be logged, stored or answered. */
-export type BotWithSecrets = {
-  readonly tenantId: string
-  readonly id: string
-  readonly provider: ProviderName
-  readonly config: BotConfig
-  readonly flowId: string | null
-  readonly status: string
-}
-
 const insertBot = statement({
   name: 'bot_insert',
   params: ['tenant_id', 'id', 'name', 'provider', 'config', 'flow_id'],
@@ -80,23 +70,6 @@ const lockOne = statement({
       s.sealed
     from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
     where b.tenant_id = $1 and b.id = $2 for no key update of b`,
-})
-
-const selectWithSecrets = statement({
-  name: 'bot_find_with_secrets',
-  params: ['id'],
-  row: {
-    tenant_id: 'uuid',
-    id: 'uuid',
-    provider: 'text',
-    config: json<BotConfig>(),
-    flow_id: nullable('uuid'),
-    status: 'text',
-    sealed: nullable('bytea'),
-  },
-  sql: `select b.tenant_id, b.id, b.provider, b.config, b.flow_id, b.status, s.sealed
-    from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
-    where b.id = $1`,
 })
 
 const saveSecrets = statement({
@@ -272,27 +245,6 @@ export async function listBots(
 export async function findBot(tx: Transaction, tenantId: string, id: string): Promise<Bot | undefined> {
   const [bot] = await tx.run(selectOne, { tenant_id: tenantId, id })
   return bot && shown(bot)
-}
-
-/**
- * A bot by its id alone, as a webhook names it, with its secrets opened; null where there is none. For the worker.
- * Throws where the secrets were sealed under another `ENCRYPTION_KEY`.
- */
-export async function findBotWithSecrets(
-  tx: Transaction,
-  sealer: Sealer,
-  botId: string,
-): Promise<BotWithSecrets | null> {
-  const [bot] = await tx.run(selectWithSecrets, { id: botId })
-  if (bot === undefined) return null
-  return {
-    tenantId: bot.tenant_id,
-    id: bot.id,
-    provider: providerOf(bot.provider),
-    config: { ...bot.config, ...open(sealer, bot.id, bot.sealed) },
-    flowId: bot.flow_id,
-    status: bot.status,
-  }
 }
 
 /**

@@ -52,7 +52,7 @@ const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.customer_id, c.state, b.f
       k.name as customer_name, k.phone as customer_phone, k.email as customer_email, k.variables as customer_variables`
 
 const claimedTables = `conversations c
-    join bots b on b.tenant_id = c.tenant_id and b.id = c.bot_id
+    left join bots b on b.tenant_id = c.tenant_id and b.id = c.bot_id
     join customers k on k.tenant_id = c.tenant_id and k.id = c.customer_id
     left join flows f on f.tenant_id = b.tenant_id and f.id = b.flow_id`
 

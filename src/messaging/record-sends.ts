@@ -44,14 +44,6 @@ const raiseEarly = statement({
     where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id and m.status = 'sent'`,
 })
 
-const pauseBot = statement({
-  name: 'send_pause_bot',
-  params: ['tenant_id', 'bot_id', 'reason'],
-  row: {},
-  sql: `update bots set status = 'error', status_reason = $3, updated_at = now()
-    where tenant_id = $1 and id = $2 and status <> 'error'`,
-})
-
 /** Writes how sends ended. Returns whether messages that waited behind them may go now. */
 export async function recordSends(tx: Transaction, records: readonly SendRecord[]): Promise<boolean> {
   const sent = records.filter(record => record.status === 'sent')
@@ -71,11 +63,6 @@ export async function recordSends(tx: Transaction, records: readonly SendRecord[
     endOutbox(tx, ended),
   ])
   return released
-}
-
-/** Stops a bot whose account the provider refuses: what waits for it is held until its settings are changed. */
-export async function pauseBotOn(tx: Transaction, tenantId: string, botId: string, reason: string): Promise<void> {
-  await tx.run(pauseBot, { tenant_id: tenantId, bot_id: botId, reason })
 }
 
 const findExpired = statement({

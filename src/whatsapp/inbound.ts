@@ -3,6 +3,7 @@ import { AppError } from '../lib/errors.ts'
 import { type Ids, isUuid } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { setBotStatus } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
@@ -99,6 +100,8 @@ export function makeInbound(options: {
       const { bot, provider } = await findBot(providerName, botId)
       const answer = provider.handshake?.(query, bot.config) ?? null
       if (answer === null) throw new AppError('wrong_verify_token', 'The verify token is not the one of this bot.')
+      const at = { tenantId: bot.tenantId, botId: bot.id }
+      await database.transaction({ role: 'worker' }, tx => setBotStatus(tx, at, 'connected', null))
       return answer
     },
     async drain() {

@@ -4,6 +4,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
+import { setBotStatus } from '../messaging/bot-status.ts'
 import {
   changeOutbox,
   claimDueMessages,
@@ -196,9 +197,8 @@ export async function startSender(options: Options): Promise<Sender> {
 
   async function pause({ tenant_id, bot_id }: DueMessage, error: MessageError): Promise<void> {
     log.error({ bot_id, code: error.code }, 'the provider refuses the account of a bot: its messages are held')
-    await retried(() =>
-      database.transaction({ role: 'worker' }, tx => pauseBotOn(tx, tenant_id, bot_id, error.message)),
-    )
+    const bot = { tenantId: tenant_id, botId: bot_id }
+    await retried(() => database.transaction({ role: 'worker' }, tx => setBotStatus(tx, bot, 'error', error.message)))
   }
 
   function recordOf(message: DueMessage, result: SendResult): SendRecord {

@@ -1,0 +1,141 @@
+import type { Ids } from '../lib/ids.ts'
+import type { Json } from '../lib/json.ts'
+import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
+import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+
+const columns = 'id, name, document, published_version, created_at, updated_at'
+const row = {
+  id: 'uuid',
+  name: 'text',
+  document: json<DraftDocument>(),
+  published_version: nullable('int4'),
+  created_at: 'timestamptz',
+  updated_at: 'timestamptz',
+} as const
+
+/** A document as its author left it: it has a name, and need not be complete until it is published. */
+export type DraftDocument = { readonly name: string } & { readonly [key: string]: Json }
+
+/** A flow with its draft. */
+export type Flow = RowOf<typeof row>
+
+const insertFlow = statement({
+  name: 'flow_insert',
+  params: ['tenant_id', 'id', 'name', 'document'],
+  row,
+  sql: `insert into flows (tenant_id, id, name, document) values ($1, $2, $3, $4::text::jsonb) returning ${columns}`,
+})
+
+const updateDraft = statement({
+  name: 'flow_update',
+  params: ['tenant_id', 'id', 'name', 'document'],
+  row,
+  sql: `update flows set name = $3, document = $4::text::jsonb, updated_at = now()
+    where tenant_id = $1 and id = $2 returning ${columns}`,
+})
+
+const selectPage = statement({
+  name: 'flow_list',
+  params: ['tenant_id', 'before_id', 'limit'],
+  row,
+  sql: `select ${columns} from flows
+    where tenant_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3`,
+})
+
+const selectOne = statement({
+  name: 'flow_find',
+  params: ['tenant_id', 'id'],
+  row,
+  sql: `select ${columns} from flows where tenant_id = $1 and id = $2`,
+})
+
+const lockOne = statement({
+  name: 'flow_lock',
+  params: ['tenant_id', 'id'],
+  row: { id: 'uuid' },
+  sql: 'select id from flows where tenant_id = $1 and id = $2 for update',
+})
+
+const findUser = statement({
+  name: 'flow_find_bot',
+  params: ['tenant_id', 'flow_id'],
+  row: { name: 'text' },
+  sql: 'select name from bots where tenant_id = $1 and flow_id = $2 limit 1',
+})
+
+const deleteRow = statement({
+  name: 'flow_delete',
+  params: ['tenant_id', 'id'],
+  row: {},
+  sql: 'delete from flows where tenant_id = $1 and id = $2',
+})
+
+/** What came of writing a flow. */
+export type FlowWritten =
+  | { readonly kind: 'written'; readonly flow: Flow }
+  | { readonly kind: 'unknown' }
+  /** Another flow of the tenant has the name. The transaction is spent: let it roll back. */
+  | { readonly kind: 'name_taken' }
+
+/** Adds a flow as a draft. */
+export async function createFlow(
+  tx: Transaction,
+  ids: Ids,
+  tenantId: string,
+  document: DraftDocument,
+): Promise<FlowWritten> {
+  const text = JSON.stringify(document)
+  return await written(tx.run(insertFlow, { tenant_id: tenantId, id: ids.next(), name: document.name, document: text }))
+}
+
+/** Replaces the draft. What is published stays as it is. */
+export async function updateFlow(
+  tx: Transaction,
+  tenantId: string,
+  id: string,
+  document: DraftDocument,
+): Promise<FlowWritten> {
+  const text = JSON.stringify(document)
+  return await written(tx.run(updateDraft, { tenant_id: tenantId, id, name: document.name, document: text }))
+}
+
+async function written(rows: Promise<Flow[]>): Promise<FlowWritten> {
+  try {
+    const [flow] = await rows
+    return flow === undefined ? { kind: 'unknown' } : { kind: 'written', flow }
+  } catch (error) {
+    if (isDuplicate(error, 'flows_name')) return { kind: 'name_taken' }
+    throw error
+  }
+}
+
+/** Newest first; `beforeId` is the last one of the page before. */
+export async function listFlows(
+  tx: Transaction,
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+): Promise<Flow[]> {
+  return await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+}
+
+/** Undefined where the tenant has no such flow. */
+export async function findFlow(tx: Transaction, tenantId: string, id: string): Promise<Flow | undefined> {
+  const [flow] = await tx.run(selectOne, { tenant_id: tenantId, id })
+  return flow
+}
+
+/** What came of deleting a flow; `used` names a bot that answers with it. */
+export type FlowDeleted =
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'used'; readonly botName: string }
+
+/** Removes a flow and its versions, unless a bot answers with it. A conversation that is in it goes to a person. */
+export async function deleteFlow(tx: Transaction, tenantId: string, id: string): Promise<FlowDeleted> {
+  // The lock holds off a bot that is about to take it.
+  const [flow] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (flow === undefined) return { kind: 'unknown' }
+  const [bot] = await tx.run(findUser, { tenant_id: tenantId, flow_id: id })
+  if (bot !== undefined) return { kind: 'used', botName: bot.name }
+  await tx.run(deleteRow, { tenant_id: tenantId, id })
+  return { kind: 'deleted' }
+}

@@ -1,0 +1,192 @@
+import type { InboundContent, OutboundContent } from '../flow/content.ts'
+import type { ConversationState } from '../flow/state.ts'
+import type { Json } from '../lib/json.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import { json, nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
+import type { MessageError } from './status.ts'
+
+export const conversationStatuses = ['bot', 'waiting', 'agent', 'closed'] as const
+export type ConversationStatus = (typeof conversationStatuses)[number]
+
+/** A conversation as it is shown; the flow and its variables are the run's that goes on, else the last one's. */
+export type Conversation = {
+  readonly id: string
+  readonly bot_id: string
+  readonly customer_id: string
+  readonly status: string
+  readonly flow_id: string | null
+  readonly flow_version: number | null
+  readonly current_step: string | null
+  readonly variables: Readonly<Record<string, Json>>
+  readonly window_expires_at: Date | null
+  readonly last_message_at: Date
+  readonly created_at: Date
+}
+
+/** Where a page of conversations begins: after the one written in last at `lastMessageMicros`, with this id. */
+export type ConversationPosition = { readonly lastMessageMicros: number; readonly id: string }
+
+const row = {
+  id: 'uuid',
+  bot_id: 'uuid',
+  customer_id: 'uuid',
+  status: 'text',
+  state: nullableJson<ConversationState>(),
+  window_expires_at: nullable('timestamptz'),
+  last_message_at: 'timestamptz',
+  created_at: 'timestamptz',
+  last_message_micros: 'int8',
+} as const
+const columns = `c.id, c.bot_id, c.customer_id, c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
+  (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_micros`
+
+// Each status has its part of the index, in order: what is asked for is merged from the tops of those parts.
+const selectPage = statement({
+  name: 'conversation_list',
+  params: ['tenant_id', 'statuses', 'bot_id', 'search', 'before_micros', 'before_id', 'limit'],
+  row,
+  sql: `select ${columns}
+    from unnest($2::text[]) as s (status)
+    cross join lateral (
+      select k.* from conversations k
+      where k.tenant_id = $1 and k.status = s.status and ($3::uuid is null or k.bot_id = $3)
+        and ($5::bigint is null or (k.last_message_at, k.id) <
+          (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::uuid))
+        and ($4::text is null or exists (
+          select from customers p where p.tenant_id = k.tenant_id and p.id = k.customer_id
+            and (position(lower($4) in lower(p.name)) > 0 or position($4 in coalesce(p.phone, '')) > 0)))
+      order by k.last_message_at desc, k.id desc limit $7
+    ) c
+    order by c.last_message_at desc, c.id desc limit $7`,
+})
+
+const selectOne = statement({
+  name: 'conversation_find',
+  params: ['tenant_id', 'id'],
+  row,
+  sql: `select ${columns} from conversations c where c.tenant_id = $1 and c.id = $2`,
+})
+
+/** A conversation, and where it stands in the list. */
+export type ListedConversation = { readonly conversation: Conversation; readonly position: ConversationPosition }
+
+/** Those written in last come first. `search` is a part of the customer's name or phone. */
+export async function listConversations(
+  tx: Transaction,
+  page: {
+    readonly tenantId: string
+    readonly status: ConversationStatus | null
+    readonly botId: string | null
+    readonly search: string | null
+    readonly after: ConversationPosition | null
+    readonly limit: number
+  },
+): Promise<ListedConversation[]> {
+  const rows = await tx.run(selectPage, {
+    tenant_id: page.tenantId,
+    statuses: page.status === null ? conversationStatuses : [page.status],
+    bot_id: page.botId,
+    search: page.search,
+    before_micros: page.after?.lastMessageMicros ?? null,
+    before_id: page.after?.id ?? null,
+    limit: page.limit,
+  })
+  return rows.map(stored => ({
+    conversation: shown(stored),
+    position: { lastMessageMicros: stored.last_message_micros, id: stored.id },
+  }))
+}
+
+/** Undefined where the tenant has no such conversation. */
+export async function findConversation(
+  tx: Transaction,
+  tenantId: string,
+  id: string,
+): Promise<Conversation | undefined> {
+  const [found] = await tx.run(selectOne, { tenant_id: tenantId, id })
+  return found && shown(found)
+}
+
+function shown(stored: RowOf<typeof row>): Conversation {
+  const { id, bot_id, customer_id, status, state, window_expires_at, last_message_at, created_at } = stored
+  const run = state?.run ?? state?.last_run
+  const frame = run?.frames.at(-1)
+  return {
+    ...{ id, bot_id, customer_id, status },
+    flow_id: frame?.flow_id ?? null,
+    flow_version: frame?.version ?? null,
+    current_step: run?.step ?? null,
+    variables: run?.variables ?? {},
+    ...{ window_expires_at, last_message_at, created_at },
+  }
+}
+
+const messageRow = {
+  id: 'uuid',
+  direction: 'text',
+  content: json<InboundContent | OutboundContent>(),
+  status: 'text',
+  error: nullableJson<MessageError>(),
+  provider_message_id: nullable('text'),
+  created_at: 'timestamptz',
+} as const
+
+/** A message as it is shown. */
+export type Message = RowOf<typeof messageRow>
+
+const selectMessages = statement({
+  name: 'message_list',
+  params: ['tenant_id', 'conversation_id', 'before_id', 'limit'],
+  row: messageRow,
+  sql: `select id, direction, content, status, error, provider_message_id, created_at from messages
+    where tenant_id = $1 and conversation_id = $2 and ($3::uuid is null or id < $3) order by id desc limit $4`,
+})
+
+/** Newest first; `beforeId` is the last one of the page before. */
+export async function listMessages(
+  tx: Transaction,
+  page: {
+    readonly tenantId: string
+    readonly conversationId: string
+    readonly beforeId: string | null
+    readonly limit: number
+  },
+): Promise<Message[]> {
+  return await tx.run(selectMessages, {
+    tenant_id: page.tenantId,
+    conversation_id: page.conversationId,
+    before_id: page.beforeId,
+    limit: page.limit,
+  })
+}
+
+const eventRow = { seq: 'int8', type: 'text', data: json<Json>(), at: 'timestamptz' } as const
+
+/** A conversation's event as it is shown. */
+export type ShownEvent = RowOf<typeof eventRow>
+
+const selectEvents = statement({
+  name: 'event_list',
+  params: ['tenant_id', 'conversation_id', 'after_seq', 'limit'],
+  row: eventRow,
+  sql: `select seq, type, data, at from conversation_events
+    where tenant_id = $1 and conversation_id = $2 and seq > $3 order by seq limit $4`,
+})
+
+/** In the order they happened, from after `afterSeq` (0: from the first). */
+export async function listEvents(
+  tx: Transaction,
+  page: {
+    readonly tenantId: string
+    readonly conversationId: string
+    readonly afterSeq: number
+    readonly limit: number
+  },
+): Promise<ShownEvent[]> {
+  return await tx.run(selectEvents, {
+    tenant_id: page.tenantId,
+    conversation_id: page.conversationId,
+    after_seq: page.afterSeq,
+    limit: page.limit,
+  })
+}
