@@ -1,6 +1,8 @@
 import { type CompiledFlow, type CompiledStep, stepTargets } from './compile.ts'
 import { END } from './document.ts'
 import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
+import { SUMMARY_LENGTH_MAX } from './limits.ts'
+import { shorten } from './words.ts'
 
 /** What is wrong with how the steps lead to each other: targets that aren't there, steps nobody reaches, loops. */
 export function checkGraph(flow: CompiledFlow): readonly Finding[] {
@@ -75,7 +77,7 @@ function findLoops(flow: CompiledFlow, edgesOf: (step: CompiledStep) => readonly
     if (way === null) continue
     const ids = [step, ...way.ids]
     for (const id of ids) covered.add(id)
-    loops.push({ step, field: way.field, round: ids.join(' → '), ids })
+    loops.push({ step, field: way.field, round: shorten(ids.join(' → '), SUMMARY_LENGTH_MAX), ids })
   }
   return loops
 }

@@ -58,6 +58,19 @@ describe('a variable', () => {
     ])
   })
 
+  test('that a called flow may set on one way only is a warning, whichever way is looked at first', () => {
+    const call = { type: 'flow', flow: 'Other', next: 'say' }
+    for (const [yes, no] of [
+      ['say', 'call'],
+      ['call', 'say'],
+    ]) {
+      const choose = { type: 'decision', condition: 'error == null', true: yes ?? '', false: no ?? '' }
+      expect(briefly({ choose, call, say: message('{{x}}') })).toEqual([
+        'warning steps.say.content.text unset_variable',
+      ])
+    }
+  })
+
   test('of a macro, and the roots, are always there', () => {
     const words = '{{customer.name}} {{[1, 2].map(n, n + 1)}} {{cel.bind(a, 1, a + 1)}} {{now}} {{error == null}}'
     expect(briefly({ say: message(words) })).toEqual([])

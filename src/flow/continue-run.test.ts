@@ -161,6 +161,21 @@ describe('a person', () => {
     expect(conversation.finish({ ok: true, value: { number: 6 } })).toEqual(['Gracias, pedido 6'])
   })
 
+  test('is not disturbed by a timer that comes too late', () => {
+    const conversation = new Conversation(orderFlow)
+    conversation.say('hola')
+    conversation.give({ kind: 'handoff', note: '' })
+    expect(conversation.give({ kind: 'timer', token: conversation.token }).events).toEqual([])
+  })
+
+  test('is not asked for again when the flow fails meanwhile', () => {
+    const conversation = untilAction()
+    conversation.give({ kind: 'handoff', note: '', agent_id: 'u1' })
+    conversation.finish({ ok: true, value: 'x'.repeat(70_000) })
+    expect(conversation.types.slice(-2)).toEqual(['flow.failed', 'flow.ended'])
+    expect(conversation.state.status).toBe('agent')
+  })
+
   test('has nothing to resume while the bot speaks', () => {
     const conversation = new Conversation(orderFlow)
     conversation.say('hola')

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { orderFlow } from './conversation.fixture.ts'
 import { flowDocumentSchema, parseDurationMs } from './document.ts'
-import { STEPS_MAX, TEMPLATE_LENGTH_MAX } from './limits.ts'
+import { STEPS_MAX, TEMPLATE_LENGTH_MAX, TEMPLATES_MAX } from './limits.ts'
 
 const isFlow = (document: unknown) => v.is(flowDocumentSchema, document)
 const withStep = (step: unknown) => ({ name: 'x', start: 'a', steps: { a: step } })
@@ -52,6 +52,19 @@ describe('a flow document', () => {
     expect(isFlow({ name: 'x', start: 's0', steps: steps(STEPS_MAX) })).toBe(true)
     expect(isFlow({ name: 'x', start: 's0', steps: steps(STEPS_MAX + 1) })).toBe(false)
     expect(isFlow({ name: 'x', start: 's0', steps: {} })).toBe(false)
+  })
+
+  test('has a bounded number of {{…}}', () => {
+    const notes = (count: number) => {
+      const step = { type: 'handoff', note: '{{a}}'.repeat(100) }
+      return {
+        name: 'x',
+        start: 's0',
+        steps: Object.fromEntries(Array.from({ length: count }, (_, n) => [`s${n}`, step])),
+      }
+    }
+    expect(isFlow(notes(TEMPLATES_MAX / 100))).toBe(true)
+    expect(isFlow(notes(TEMPLATES_MAX / 100 + 1))).toBe(false)
   })
 
   test('has variables that expressions can read', () => {

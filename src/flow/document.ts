@@ -225,6 +225,10 @@ export const flowDocumentSchema = v.strictObject({
     ),
     v.check(steps => Object.keys(steps).length > 0, 'A flow needs a step'),
     v.check(steps => Object.keys(steps).length <= limits.STEPS_MAX, `A flow has at most ${limits.STEPS_MAX} steps`),
+    v.check(
+      steps => JSON.stringify(steps).split('{{').length <= limits.TEMPLATES_MAX + 1,
+      `A flow has at most ${limits.TEMPLATES_MAX} {{…}}`,
+    ),
   ),
 })
 

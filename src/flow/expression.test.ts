@@ -85,6 +85,12 @@ describe('an expression', () => {
     expect(parseExpression(`${'('.repeat(200)}1${')'.repeat(200)}`, 'f').problem).not.toBeNull()
   })
 
+  test('has durations of a short literal only, since reading a long one takes CEL for ever', () => {
+    expect(parseExpression('duration(message.text)', 'f').problem).toContain('duration()')
+    expect(parseExpression(`now + duration("${'1'.repeat(65)}")`, 'f').problem).toContain('duration()')
+    expect(parseExpression('now + duration("36h")', 'f').problem).toBeNull()
+  })
+
   test('has no regular expressions, and joins with a short literal only', () => {
     expect(parseExpression('"a".matches("(a+)+$")', 'f').problem).toContain('matches()')
     expect(parseExpression('[1].map(x, "a".matches("a"))', 'f').problem).toContain('matches()')

@@ -1,5 +1,5 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
-import { EXPRESSION_LENGTH_MAX, JOIN_SEPARATOR_LENGTH_MAX } from './limits.ts'
+import { EXPRESSION_LENGTH_MAX, LITERAL_LENGTH_MAX } from './limits.ts'
 import { childrenOf, costExceeded, installMeter } from './meter.ts'
 import { formatMoney } from './money.ts'
 
@@ -125,24 +125,33 @@ function parse(target: Environment, source: string) {
   }
 }
 
-/** Two methods whose cost no meter sees: a regular expression can run for ever, a join can be gigabytes. */
+/**
+ * What costs more than a meter can see from outside: a regular expression can run for ever, a join can be gigabytes,
+ * and CEL reads a duration in a time that grows with the cube of its length.
+ */
 function forbidden(node: ASTNode): string | null {
-  if (node.op === 'rcall') {
-    const [method, , args] = node.args
-    if (method === 'matches') return 'matches() is not available; use contains(), startsWith() or endsWith()'
-    if (method === 'join' && args[0] !== undefined && !isShortText(args[0])) {
-      return `join() takes a literal text of at most ${JOIN_SEPARATOR_LENGTH_MAX} characters`
-    }
-  }
+  const problem = forbiddenCall(node)
+  if (problem !== null) return problem
   for (const child of childrenOf(node)) {
-    const problem = forbidden(child)
-    if (problem !== null) return problem
+    const below = forbidden(child)
+    if (below !== null) return below
+  }
+  return null
+}
+
+function forbiddenCall(node: ASTNode): string | null {
+  if (node.op !== 'call' && node.op !== 'rcall') return null
+  const [name] = node.args
+  const [argument] = node.op === 'call' ? node.args[1] : node.args[2]
+  if (name === 'matches') return 'matches() is not available; use contains(), startsWith() or endsWith()'
+  if ((name === 'join' || name === 'duration') && argument !== undefined && !isShortText(argument)) {
+    return `${name}() takes a literal text of at most ${LITERAL_LENGTH_MAX} characters`
   }
   return null
 }
 
 function isShortText(node: ASTNode): boolean {
-  return node.op === 'value' && typeof node.args === 'string' && node.args.length <= JOIN_SEPARATOR_LENGTH_MAX
+  return node.op === 'value' && typeof node.args === 'string' && node.args.length <= LITERAL_LENGTH_MAX
 }
 
 const LOOP_MACROS: ReadonlySet<string> = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])

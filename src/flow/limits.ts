@@ -41,6 +41,8 @@ export const TRIGGERS_MAX = 20
 export const KEYWORDS_MAX = 50
 export const KEYWORD_LENGTH_MAX = 100
 export const EXPRESSION_LENGTH_MAX = 2_000
+/** `{{` in one flow document: parsing them is what checking and compiling it costs. */
+export const TEMPLATES_MAX = 2_000
 export const TEMPLATE_LENGTH_MAX = 8_192
 export const INPUT_JSON_LENGTH_MAX = 16_384
 export const NOTE_LENGTH_MAX = 1_000
@@ -59,4 +61,5 @@ export const VARIABLES_JSON_LENGTH_MAX = 262_144
 export const JSON_DEPTH_MAX = 32
 /** Cost units that the expressions of one call may spend together; see `meter.ts` for what costs how much. */
 export const EXPRESSION_COST_MAX = 200_000
-export const JOIN_SEPARATOR_LENGTH_MAX = 64
+/** What `join` and `duration` take in an expression. */
+export const LITERAL_LENGTH_MAX = 64

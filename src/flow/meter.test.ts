@@ -13,6 +13,12 @@ function scopeOf(left = EXPRESSION_COST_MAX): Scope {
 const doublings = (count: number, body: string, inner: string) =>
   Array.from({ length: count }).reduce<string>(all => `cel.bind(v, ${all}, ${body})`, inner)
 
+/** A value that is made in few steps and is `20 ** layers` items when written out; then `end`, which calls it v. */
+function shared(layers: number, end: string): string {
+  const twenty = `[${Array(20).fill('v').join(', ')}]`
+  return `cel.bind(v, 1, ${Array.from({ length: layers }).reduce<string>(inner => `cel.bind(v, ${twenty}, ${inner})`, end)})`
+}
+
 describe('the meter', () => {
   test.each([
     ['nested macros', 'many.map(a, many.map(b, a + b))'],
@@ -24,6 +30,11 @@ describe('the meter', () => {
     ['texts that double', doublings(20, 'v + v', 'text')],
     ['a loop of cheap calls on a large text', 'many.map(a, many.map(b, text.contains("y")))'],
     ['a loop that copies a large text', 'many.map(a, text + "a")'],
+    ['bytes that double', doublings(20, 'v + v', 'bytes(text)')],
+    ['a value that holds itself many times over', shared(12, 'v')],
+    ['the comparison of two such values', `cel.bind(w, ${shared(12, 'v')}, ${shared(12, 'v == w')})`],
+    ['many comparisons of large values', 'many.map(a, [many, many] == [many, many])'],
+    ['a list of large texts, joined', `cel.bind(l, ${doublings(13, 'v + v', '[text]')}, l.join(""))`],
     ['text turned upside down', 'many.map(a, many.map(b, text.lowerAscii()))'],
   ])('stops %s early', (_, source) => {
     const expression = parseExpression(source, 'f')
@@ -39,6 +50,19 @@ describe('the meter', () => {
     expect(parseExpression('many.filter(n, n % 2 == 0).map(n, n * n).size()', 'f').evaluate(scope)).toBe(500n)
     expect(scope.left).toBeGreaterThan(0)
     expect(scope.left).toBeLessThan(EXPRESSION_COST_MAX)
+  })
+
+  test('counts what is compared or given back in full, and what is passed on by its own length', () => {
+    const variables: Readonly<Record<string, unknown>> = { one: { deep: [thousand] }, other: { deep: [thousand] } }
+    const spent = (source: string) => {
+      const scope: Scope = { lookup: name => variables[name], left: EXPRESSION_COST_MAX }
+      parseExpression(source, 'f').evaluate(scope)
+      return EXPRESSION_COST_MAX - scope.left
+    }
+    expect(spent('one == other')).toBeGreaterThan(250)
+    expect(spent('one in [other]')).toBeGreaterThan(250)
+    expect(spent('one')).toBeGreaterThan(125)
+    expect(spent('size(one.deep)')).toBeLessThan(50)
   })
 
   test('is spent by all expressions of a call together', () => {

@@ -11,14 +11,19 @@ type MeteredNode = ASTNode & { meta: { evaluate: Evaluate }; setMeta(key: 'evalu
 
 /**
  * Makes every node of a checked expression spend from `meter` each time it is evaluated, so that nested macros over
- * large lists, and lists or texts that double, stop early. A node costs 1, a call 20, and its result by size: a list
- * 1 per 8 items, a text 1 per 64 code units, an object 10. CEL promises termination, not a bound anyone can wait for.
+ * large lists, and lists or texts that double, stop early. A node costs 1, a call 20, and its result an eighth of its
+ * size, where an item counts 1 and a text 1 more for each 8 code units. What is made, compared or given back counts in
+ * full, depth and all: `[v, v]` is cheap to make twenty times over, but comparing or writing the result is not. What is
+ * only passed on counts by its own length. CEL promises termination, not a bound anyone can wait for.
  * Macros evaluate the very nodes of their arguments, so metering those meters each turn of the loop.
  */
-export function installMeter(node: ASTNode, meter: Meter): void {
-  if (isMetered(node)) meterNode(node, node.op === 'call' || node.op === 'rcall' ? 20 : 1, meter)
-  for (const child of childrenOf(node)) installMeter(child, meter)
+export function installMeter(node: ASTNode, meter: Meter, isResult = true): void {
+  if (isMetered(node)) meterNode(node, meter, isResult || MAKING.has(node.op))
+  for (const child of childrenOf(node)) installMeter(child, meter, COMPARING.has(node.op))
 }
+
+const MAKING: ReadonlySet<ASTNode['op']> = new Set(['list', 'map', 'call', 'rcall', '+'])
+const COMPARING: ReadonlySet<ASTNode['op']> = new Set(['==', '!=', 'in'])
 
 // `setMeta` is how the library itself swaps a node's evaluation after the check (empty lists, synchronous macros);
 // its types leave it out. `meter.test.ts` fails if an update changes that.
@@ -26,16 +31,44 @@ function isMetered(node: ASTNode): node is MeteredNode {
   return 'setMeta' in node && typeof node.setMeta === 'function'
 }
 
-function meterNode(node: MeteredNode, cost: number, meter: Meter): void {
+function meterNode(node: MeteredNode, meter: Meter, isInFull: boolean): void {
   const evaluate = node.meta.evaluate
+  const cost = node.op === 'call' || node.op === 'rcall' ? 20 : 1
   node.setMeta('evaluate', (evaluator, self, context) => {
     meter.left -= cost
     if (meter.left < 0) throw costExceeded
     const value = evaluate(evaluator, self, context)
-    if (typeof value === 'string') meter.left -= value.length >> 6
-    else if (typeof value === 'object' && value !== null) meter.left -= Array.isArray(value) ? value.length >> 3 : 10
+    const size = isInFull ? fullSize(value, 8 * meter.left) : ownSize(value)
+    meter.left -= Math.floor(size / 8)
+    if (meter.left < 0) throw costExceeded
     return value
   })
+}
+
+function ownSize(value: unknown): number {
+  if (typeof value === 'string') return 1 + value.length / 8
+  if (typeof value !== 'object' || value === null) return 1
+  return Array.isArray(value) ? value.length : 80
+}
+
+/** The size of a value with all that is in it; it stops counting beyond `max`, so that counting stays bounded too. */
+function fullSize(value: unknown, max: number): number {
+  if (typeof value === 'string') return 1 + value.length / 8
+  if (typeof value !== 'object' || value === null) return 1
+  if (ArrayBuffer.isView(value)) return 2 + value.byteLength / 8
+  let size = 2
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      size += fullSize(item, max - size)
+      if (size > max) break
+    }
+    return size
+  }
+  for (const [key, item] of Object.entries(value)) {
+    size += 1 + key.length / 8 + fullSize(item, max - size)
+    if (size > max) break
+  }
+  return size
 }
 
 /** The nodes below a node, in source order; a macro's variable is among its arguments. */
