@@ -84,8 +84,8 @@ const saveSecrets = statement({
 const lockAccount = statement({
   name: 'bot_lock_account',
   params: ['key'],
-  row: {},
-  sql: `select from (select pg_advisory_xact_lock(hashtextextended($1, 0))) as l`,
+  row: { is_locked: 'bool' },
+  sql: 'select pg_advisory_xact_lock(hashtextextended($1, 0)) is not null as is_locked',
 })
 
 const findRival = statement({

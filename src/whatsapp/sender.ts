@@ -16,7 +16,6 @@ import {
 import {
   expireAllSends,
   findExpiredSends,
-  pauseBotOn,
   recordSends,
   type SendRecord,
 } from '../messaging/record-sends.ts'
