@@ -1,0 +1,206 @@
+import type { Ids } from '../lib/ids.ts'
+import type { Json } from '../lib/json.ts'
+import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
+import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+
+export const identityKinds = ['phone', 'bsuid', 'lid'] as const
+
+/** What WhatsApp knows a customer by. */
+export type CustomerIdentity = { readonly kind: (typeof identityKinds)[number]; readonly value: string }
+
+const columns = `c.id, c.name, c.phone, c.email, c.variables, c.created_at, c.updated_at,
+  (select coalesce(jsonb_agg(distinct jsonb_build_object('kind', i.kind, 'value', i.value)), '[]')
+    from customer_identities i where i.tenant_id = c.tenant_id and i.customer_id = c.id) as identities`
+const row = {
+  id: 'uuid',
+  name: 'text',
+  phone: nullable('text'),
+  email: nullable('text'),
+  identities: json<readonly CustomerIdentity[]>(),
+  variables: json<Readonly<Record<string, Json>>>(),
+  created_at: 'timestamptz',
+  updated_at: 'timestamptz',
+} as const
+
+/** A customer; `phone` is E.164, or null where WhatsApp hides it. */
+export type Customer = RowOf<typeof row>
+
+/** What a person decides about a customer. */
+export type CustomerFields = Pick<Customer, 'name' | 'phone' | 'email' | 'variables'> & {
+  readonly identities: readonly CustomerIdentity[]
+}
+
+const fieldParams = ['tenant_id', 'id', 'name', 'phone', 'email', 'variables'] as const
+
+const insertCustomer = statement({
+  name: 'customer_insert',
+  params: fieldParams,
+  row: {},
+  sql: `insert into customers (tenant_id, id, name, phone, email, variables)
+    values ($1, $2, $3, $4, $5, $6::text::jsonb)`,
+})
+
+const updateRow = statement({
+  name: 'customer_update',
+  params: fieldParams,
+  row: {},
+  sql: `update customers set name = $3, phone = $4, email = $5, variables = $6::text::jsonb, updated_at = now()
+    where tenant_id = $1 and id = $2`,
+})
+
+const lockOne = statement({
+  name: 'customer_lock',
+  params: ['tenant_id', 'id'],
+  row: { name: 'text', phone: nullable('text'), email: nullable('text'), variables: json<Customer['variables']>() },
+  sql: 'select name, phone, email, variables from customers where tenant_id = $1 and id = $2 for update',
+})
+
+// An identity is known to a bot. One entered by hand is made known to each bot that the tenant has.
+const insertIdentities = statement({
+  name: 'customer_insert_identities',
+  params: ['tenant_id', 'customer_id', 'kinds', 'values'],
+  row: {},
+  sql: `insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
+    select b.tenant_id, b.id, g.kind, g.value, $2
+    from bots b cross join unnest($3::text[], $4::text[]) as g (kind, value)
+    where b.tenant_id = $1 and not exists (
+      select from customer_identities i
+      where i.tenant_id = $1 and i.bot_id = b.id and i.kind = g.kind and i.value = g.value and i.customer_id = $2)
+    order by b.id, g.kind, g.value`,
+})
+
+const deleteIdentities = statement({
+  name: 'customer_delete_identities',
+  params: ['tenant_id', 'customer_id', 'kinds', 'values'],
+  row: {},
+  sql: `delete from customer_identities i
+    where i.tenant_id = $1 and i.customer_id = $2
+      and not exists (select from unnest($3::text[], $4::text[]) as g (kind, value)
+        where g.kind = i.kind and g.value = i.value)`,
+})
+
+const selectPage = statement({
+  name: 'customer_list',
+  params: ['tenant_id', 'before_id', 'limit'],
+  row,
+  sql: `select ${columns} from customers c
+    where c.tenant_id = $1 and ($2::uuid is null or c.id < $2) order by c.id desc limit $3`,
+})
+
+const selectOne = statement({
+  name: 'customer_find',
+  params: ['tenant_id', 'id'],
+  row,
+  sql: `select ${columns} from customers c where c.tenant_id = $1 and c.id = $2`,
+})
+
+const countUses = statement({
+  name: 'customer_uses',
+  params: ['tenant_id', 'id'],
+  row: { has_orders: 'bool', has_conversations: 'bool' },
+  sql: `select exists (select from orders where tenant_id = $1 and customer_id = $2) as has_orders,
+      exists (select from conversations where tenant_id = $1 and customer_id = $2) as has_conversations`,
+})
+
+const deleteRow = statement({
+  name: 'customer_delete',
+  params: ['tenant_id', 'id'],
+  row: {},
+  sql: 'delete from customers where tenant_id = $1 and id = $2',
+})
+
+/** What came of writing a customer. */
+export type CustomerWritten =
+  | { readonly kind: 'written'; readonly customer: Customer }
+  | { readonly kind: 'unknown' }
+  /** A phone or another identity is another customer's. The transaction is spent: let it roll back. */
+  | { readonly kind: 'identity_taken' }
+
+/** Adds a customer. The phone is an identity too: whoever writes from it is this customer. */
+export async function createCustomer(
+  tx: Transaction,
+  ids: Ids,
+  tenantId: string,
+  fields: CustomerFields,
+): Promise<CustomerWritten> {
+  const id = ids.next()
+  await tx.run(insertCustomer, { tenant_id: tenantId, id, ...columnsOf(fields) })
+  return await withIdentities(tx, tenantId, id, identitiesOf(fields.identities, fields.phone))
+}
+
+/** Changes the fields given. `identities` are replaced as a whole; a new phone is added to them. */
+export async function updateCustomer(
+  tx: Transaction,
+  tenantId: string,
+  id: string,
+  changes: { readonly [K in keyof CustomerFields]?: CustomerFields[K] | undefined },
+): Promise<CustomerWritten> {
+  const [before] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (before === undefined) return { kind: 'unknown' }
+  const phone = changes.phone === undefined ? before.phone : changes.phone
+  const name = changes.name ?? before.name
+  const email = changes.email === undefined ? before.email : changes.email
+  const variables = changes.variables ?? before.variables
+  await tx.run(updateRow, { tenant_id: tenantId, id, ...columnsOf({ name, phone, email, variables }) })
+  const identities = identitiesOf(changes.identities ?? [], phone)
+  if (changes.identities !== undefined)
+    await tx.run(deleteIdentities, { tenant_id: tenantId, customer_id: id, ...pairsOf(identities) })
+  return await withIdentities(tx, tenantId, id, identities)
+}
+
+function columnsOf({ name, phone, email, variables }: Pick<CustomerFields, 'name' | 'phone' | 'email' | 'variables'>) {
+  return { name, phone, email, variables: JSON.stringify(variables) }
+}
+
+function identitiesOf(given: readonly CustomerIdentity[], phone: string | null): readonly CustomerIdentity[] {
+  const all: readonly CustomerIdentity[] = phone === null ? given : [...given, { kind: 'phone', value: phone }]
+  return [...new Map(all.map(identity => [`${identity.kind} ${identity.value}`, identity])).values()]
+}
+
+function pairsOf(identities: readonly CustomerIdentity[]) {
+  return { kinds: identities.map(identity => identity.kind), values: identities.map(identity => identity.value) }
+}
+
+async function withIdentities(
+  tx: Transaction,
+  tenantId: string,
+  id: string,
+  identities: readonly CustomerIdentity[],
+): Promise<CustomerWritten> {
+  try {
+    if (identities.length > 0)
+      await tx.run(insertIdentities, { tenant_id: tenantId, customer_id: id, ...pairsOf(identities) })
+  } catch (error) {
+    if (isDuplicate(error, 'customer_identities_pkey')) return { kind: 'identity_taken' }
+    throw error
+  }
+  const customer = await findCustomer(tx, tenantId, id)
+  return customer === undefined ? { kind: 'unknown' } : { kind: 'written', customer }
+}
+
+/** Newest first; `beforeId` is the last one of the page before. */
+export async function listCustomers(
+  tx: Transaction,
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+): Promise<Customer[]> {
+  return await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+}
+
+/** Undefined where the tenant has no such customer. */
+export async function findCustomer(tx: Transaction, tenantId: string, id: string): Promise<Customer | undefined> {
+  const [customer] = await tx.run(selectOne, { tenant_id: tenantId, id })
+  return customer
+}
+
+/** What came of deleting a customer. One who ordered or wrote stays: orders and conversations name them. */
+export type CustomerDeleted = 'deleted' | 'unknown' | 'has_orders' | 'has_conversations'
+
+export async function deleteCustomer(tx: Transaction, tenantId: string, id: string): Promise<CustomerDeleted> {
+  const [customer] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (customer === undefined) return 'unknown'
+  const [uses] = await tx.run(countUses, { tenant_id: tenantId, id })
+  if (uses?.has_orders) return 'has_orders'
+  if (uses?.has_conversations) return 'has_conversations'
+  await tx.run(deleteRow, { tenant_id: tenantId, id })
+  return 'deleted'
+}

@@ -1,0 +1,79 @@
+import type { Hono } from 'hono'
+import { generateSpecs } from 'hono-openapi'
+import { documented, type JsonSchema } from './json-schema.ts'
+import type { Env } from './parts.ts'
+import { flowDocument } from './routes/flows.ts'
+
+const health: JsonSchema = {
+  type: 'object',
+  properties: {
+    status: { enum: ['ok', 'degraded'] },
+    version: { type: 'string' },
+    uptime: { type: 'number', description: 'Seconds since the start' },
+    memory_mb: { type: 'number' },
+    ...Object.fromEntries(
+      ['database', 'redis', 'mongodb'].map(store => [store, { enum: ['connected', 'disconnected', 'embedded'] }]),
+    ),
+  },
+  required: ['status', 'version', 'uptime', 'memory_mb', 'database', 'redis', 'mongodb'],
+}
+
+const description = `Answers are JSON in UTF-8 with snake_case names; ids are UUIDs, times RFC 3339 in UTC, money an
+integer in minor units with an ISO 4217 currency. Lists take \`limit\` and \`cursor\`, and answer \`data\` and
+\`next_cursor\`, which is null on the last page. Errors are problem documents (RFC 9457). \`X-Request-Id\` is taken and
+answered.`
+
+/** The API document: made from the routes themselves, once it is asked for. */
+export function makeOpenApi(app: Hono<Env>, version: string): () => Promise<JsonSchema> {
+  let made: Promise<JsonSchema> | undefined
+  return () => {
+    made ??= generate(app, version)
+    return made
+  }
+}
+
+async function generate(app: Hono<Env>, version: string): Promise<JsonSchema> {
+  const flow = await documented(flowDocument, 'input').toOpenAPISchema()
+  const document = await generateSpecs(app, {
+    defaultValidationErrorResponse: false,
+    documentation: { info: { title: 'DashOffice', version, description } },
+  })
+  return {
+    ...document,
+    paths: { ...operationPaths(), ...document.paths },
+    components: {
+      ...document.components,
+      schemas: { Health: health, ...flow.components.schemas, ...document.components?.schemas },
+      securitySchemes: { access_token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+    },
+  }
+}
+
+/** What every role answers, beside the API. */
+function operationPaths(): JsonSchema {
+  const content = { 'application/json': { schema: { $ref: '#/components/schemas/Health' } } }
+  const healthGet = (operationId: string) => ({
+    get: {
+      tags: ['Operation'],
+      operationId,
+      summary: 'Whether everything works',
+      responses: {
+        200: { description: 'It does', content },
+        503: { description: 'A store that is set cannot be reached', content },
+      },
+    },
+  })
+  const metrics = { description: 'Done', content: { 'text/plain': { schema: { type: 'string' } } } }
+  return {
+    '/health': healthGet('getHealth'),
+    '/api/health': healthGet('getApiHealth'),
+    '/metrics': {
+      get: {
+        tags: ['Operation'],
+        operationId: 'getMetrics',
+        summary: 'Figures for Prometheus',
+        responses: { 200: metrics },
+      },
+    },
+  }
+}

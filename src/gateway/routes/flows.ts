@@ -1,0 +1,208 @@
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import { actions } from '../../commerce/actions/actions.ts'
+import type { Finding } from '../../flow/check.ts'
+import { flowDocumentSchema } from '../../flow/document.ts'
+import { AppError } from '../../lib/errors.ts'
+import {
+  createFlow,
+  type DraftDocument,
+  deleteFlow,
+  type Flow,
+  type FlowWritten,
+  findFlow,
+  listFlows,
+  updateFlow,
+} from '../../messaging/flows.ts'
+import { listFlowVersions, publishFlow } from '../../messaging/publish-flow.ts'
+import { named, writtenAs } from '../json-schema.ts'
+import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
+import { type Env, inTenant, type Parts } from '../parts.ts'
+import { jsonObject, text, time, uuid } from '../schemas.ts'
+import { body, describe, found, idOf, makeGuard, notFound, query } from '../steps.ts'
+
+const handlers = new Map([...actions.values()].map(action => [action.handler, action.input]))
+
+/** A draft may be unfinished: only its name is needed. Publishing checks the rest. */
+const draft = named(
+  'FlowDraft',
+  v.pipe(
+    writtenAs(
+      {
+        type: 'object',
+        properties: { name: { type: 'string', minLength: 1, maxLength: 100 } },
+        required: ['name'],
+        additionalProperties: true,
+        description: 'A flow document (see FlowDocument) that may be unfinished: publishing checks it.',
+      },
+      v.looseObject({ name: text(100) }),
+    ),
+    // The body was JSON, and its name was just checked.
+    v.transform(document => document as DraftDocument),
+  ),
+)
+const document = named('FlowDocument', flowDocumentSchema)
+const flow = named(
+  'Flow',
+  v.strictObject({
+    id: uuid,
+    name: v.string(),
+    document: draft,
+    published_version: v.nullable(v.number()),
+    created_at: time,
+    updated_at: time,
+  }),
+)
+const finding = v.strictObject({ path: v.string(), message: v.string() })
+const published = v.strictObject({ version: v.number(), warnings: v.array(finding) })
+const version = named(
+  'FlowVersion',
+  v.strictObject({
+    version: v.number(),
+    document: v.pipe(jsonObject, v.description('See FlowDocument')),
+    published_by: v.nullable(uuid),
+    published_at: time,
+  }),
+)
+
+/** What the document's schema names besides what the routes use. */
+export const flowDocument = document
+
+const tag = 'Flows'
+
+export function flowRoutes(parts: Parts): Hono<Env> {
+  const may = makeGuard(parts)
+  const app = new Hono<Env>()
+  app.get(
+    '/',
+    describe({ tag, summary: 'List flows, newest first', answers: { 200: pageOf(flow) } }),
+    may('flows:read'),
+    query(v.object(pageQuery)),
+    async context => {
+      const { limit, cursor } = context.req.valid('query')
+      const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
+      const rows = await inTenant(parts, context, (tx, { tenantId }) =>
+        listFlows(tx, { tenantId, beforeId, limit: limit + 1 }),
+      )
+      return context.json(toPage(rows, limit, row => [row.id]))
+    },
+  )
+  app.post(
+    '/',
+    describe({ tag, summary: 'Add a flow', answers: { 201: flow }, errors: ['conflict'] }),
+    may('flows:write'),
+    body(draft),
+    async context => {
+      const given = context.req.valid('json')
+      const made = await inTenant(parts, context, async (tx, { tenantId }) =>
+        accept(await createFlow(tx, parts.ids, tenantId, given)),
+      )
+      return context.json(made, 201)
+    },
+  )
+  app.get(
+    '/:id',
+    describe({ tag, summary: 'One flow, with its draft', answers: { 200: flow }, errors: ['not_found'] }),
+    may('flows:read'),
+    async context => {
+      const id = idOf(context)
+      const one = await inTenant(parts, context, (tx, { tenantId }) => findFlow(tx, tenantId, id))
+      return context.json(found(one, 'flow'))
+    },
+  )
+  app.put(
+    '/:id',
+    describe({
+      tag,
+      summary: "Replace a flow's draft",
+      description: 'What is published stays as it is until the draft is published.',
+      answers: { 200: flow },
+      errors: ['not_found', 'conflict'],
+    }),
+    may('flows:write'),
+    body(draft),
+    async context => {
+      const [id, given] = [idOf(context), context.req.valid('json')]
+      const changed = await inTenant(parts, context, async (tx, { tenantId }) =>
+        accept(await updateFlow(tx, tenantId, id, given)),
+      )
+      return context.json(changed)
+    },
+  )
+  app.delete(
+    '/:id',
+    describe({
+      tag,
+      summary: 'Remove a flow that no bot answers with',
+      answers: { 204: null },
+      errors: ['not_found', 'conflict'],
+    }),
+    may('flows:write'),
+    async context => {
+      const id = idOf(context)
+      const deleted = await inTenant(parts, context, (tx, { tenantId }) => deleteFlow(tx, tenantId, id))
+      if (deleted.kind === 'unknown') throw notFound('flow')
+      if (deleted.kind === 'used')
+        throw new AppError('conflict', `The bot "${deleted.botName}" answers with this flow: give it another first.`)
+      return context.body(null, 204)
+    },
+  )
+  app.post(
+    '/:id/publish',
+    describe({
+      tag,
+      summary: 'Check the draft and make it the version that bots answer with',
+      description: 'Conversations that are in the flow finish on the version they began with.',
+      answers: { 200: published },
+      errors: ['not_found', 'flow_refused'],
+    }),
+    may('flows:write'),
+    async context => {
+      const id = idOf(context)
+      const result = await inTenant(parts, context, (tx, { tenantId, userId }) =>
+        publishFlow(tx, { tenantId, id, userId, handlers }),
+      )
+      if (result.kind === 'unknown') throw notFound('flow')
+      if (result.kind === 'refused') throw refusal(result.findings)
+      return context.json({ version: result.version, warnings: result.warnings.map(shown) })
+    },
+  )
+  app.get(
+    '/:id/versions',
+    describe({
+      tag,
+      summary: 'The published versions, newest first',
+      answers: { 200: pageOf(version) },
+      errors: ['not_found'],
+    }),
+    may('flows:read'),
+    query(v.object(pageQuery)),
+    async context => {
+      const [flowId, { limit, cursor }] = [idOf(context), context.req.valid('query')]
+      const [beforeVersion] = readCursor(cursor, v.tuple([v.pipe(v.number(), v.safeInteger())])) ?? [null]
+      const rows = await inTenant(parts, context, async (tx, { tenantId }) => {
+        found(await findFlow(tx, tenantId, flowId), 'flow')
+        return await listFlowVersions(tx, { tenantId, flowId, beforeVersion, limit: limit + 1 })
+      })
+      return context.json(toPage(rows, limit, row => [row.version]))
+    },
+  )
+  return app
+}
+
+/** Throws in the transaction, so that what was refused rolls back. */
+function accept(written: FlowWritten): Flow {
+  if (written.kind === 'written') return written.flow
+  if (written.kind === 'unknown') throw notFound('flow')
+  throw new AppError('conflict', 'Another flow has this name.', [{ path: 'name', message: 'Is taken' }])
+}
+
+function refusal(findings: readonly Finding[]): AppError {
+  const errors = findings.filter(one => one.severity === 'error')
+  const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
+  return new AppError('flow_refused', `The flow has ${count}.`, errors.map(shown))
+}
+
+function shown({ path, message }: Finding) {
+  return { path, message }
+}
