@@ -59,6 +59,16 @@ export const settings = {
     fallback: 60,
     meaning: 'WhatsApp messages that one tenant may send a minute; more wait their turn',
   },
+  SEND_TIMEOUT_SECONDS: {
+    ...integer(1, 300),
+    fallback: 10,
+    meaning: "Time for a provider's answer to a send; after it what became of the message is unknown",
+  },
+  SEND_SETTLE_SECONDS: {
+    ...integer(1, 3_600),
+    fallback: 60,
+    meaning: 'Time for a status to tell what became of a send that is unknown',
+  },
   RATE_LIMIT_API_PER_MINUTE: {
     ...integer(1, 10_000_000),
     fallback: 100,

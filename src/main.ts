@@ -5,8 +5,10 @@ import { readConfig, settings } from './config.ts'
 import { messageOf, UsageError } from './lib/errors.ts'
 import { type Log, makeLog } from './lib/log.ts'
 
-/** A second Ctrl-C, or this long after the first, ends the process at once. */
+/** A stop that takes longer ends the process all the same. */
 const stopDeadlineMs = 20_000
+/** A second Ctrl-C ends the process at once; one Ctrl-C can arrive twice, from the terminal and handed on by npm. */
+const sameSignalMs = 1_000
 
 const program = new Command('dashoffice')
   .description("Answers a small business's customers on WhatsApp with bots that take orders.")
@@ -171,10 +173,13 @@ async function onPostgres(
 
 /** Stops cleanly at Ctrl-C or a service manager's SIGTERM. */
 function untilSignal(stop: () => Promise<void>): void {
-  let isStopping = false
+  let stoppingSince: number | undefined
   const onSignal = () => {
-    if (isStopping) process.exit(130)
-    isStopping = true
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > sameSignalMs) process.exit(130)
+      return
+    }
+    stoppingSince = performance.now()
     setTimeout(() => process.exit(1), stopDeadlineMs).unref()
     stop().then(() => process.exit(0), fail)
   }

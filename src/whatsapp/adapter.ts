@@ -16,7 +16,7 @@ import { makeBotCache } from './bot-cache.ts'
 import { type Inbound, makeInbound } from './inbound.ts'
 import type { WhatsAppProvider } from './provider.ts'
 import { metaProvider } from './providers/meta.ts'
-import { defaultSenderTimes, type SenderTimes, startSender } from './sender.ts'
+import { startSender } from './sender.ts'
 
 /** Meta sends up to 3 MB. */
 const webhookBytesMax = 3 * 1024 * 1024
@@ -24,7 +24,10 @@ const webhookBytesMax = 3 * 1024 * 1024
 const webhookPath = '/webhooks/:provider/:bot_id'
 
 type Options = {
-  readonly config: Pick<Config, 'META_BASE_URL' | 'RATE_LIMIT_MESSAGES_PER_MINUTE'>
+  readonly config: Pick<
+    Config,
+    'META_BASE_URL' | 'RATE_LIMIT_MESSAGES_PER_MINUTE' | 'SEND_TIMEOUT_SECONDS' | 'SEND_SETTLE_SECONDS'
+  >
   readonly database: Database
   readonly bus: Bus
   readonly clock: Clock
@@ -34,8 +37,6 @@ type Options = {
   readonly sealer: Sealer
   readonly health: () => Promise<Health>
   readonly isAlone: boolean
-  /** Default `defaultSenderTimes`. */
-  readonly senderTimes?: SenderTimes
 }
 
 /** The role that speaks with the providers: takes webhooks in, and carries the outbox out. */
@@ -53,7 +54,8 @@ export async function startAdapter(options: Options) {
     bots,
     providers,
     tenantMessagesPerMinute: config.RATE_LIMIT_MESSAGES_PER_MINUTE,
-    times: options.senderTimes ?? defaultSenderTimes,
+    timeoutMs: config.SEND_TIMEOUT_SECONDS * 1_000,
+    settleMs: config.SEND_SETTLE_SECONDS * 1_000,
   })
   return {
     fetch: webhookRoutes(inbound, options).fetch,

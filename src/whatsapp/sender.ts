@@ -13,12 +13,7 @@ import {
   type OutboxKey,
   putOffMessages,
 } from '../messaging/outbox.ts'
-import {
-  expireAllSends,
-  findExpiredSends,
-  recordSends,
-  type SendRecord,
-} from '../messaging/record-sends.ts'
+import { expireAllSends, findExpiredSends, recordSends, type SendRecord } from '../messaging/record-sends.ts'
 import type { Identity } from '../messaging/resolve-customers.ts'
 import type { MessageError } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
@@ -29,20 +24,10 @@ import { admit, type Limit, Pace } from './pacing.ts'
 import type { SendResult, WhatsAppProvider } from './provider.ts'
 import { retryDelayMs, sendTriesMax } from './retry.ts'
 
-/** How long things take before they are given up, in milliseconds. */
-export type SenderTimes = {
-  /** For the provider's answer. */
-  readonly timeoutMs: number
-  /** After `timeoutMs`, until a send without any result is taken for one whose process died. */
-  readonly marginMs: number
-  /** For a status that tells what became of a send without an answer. */
-  readonly settleMs: number
-  /** Between two looks at what has waited too long, or at what nobody told of. */
-  readonly pollMs: number
-}
-
-export const defaultSenderTimes: SenderTimes = { timeoutMs: 10_000, marginMs: 5_000, settleMs: 60_000, pollMs: 1_000 }
-
+/** After the time for an answer, until a send without any result is taken for one whose process died. */
+const marginMs = 5_000
+/** Between two looks at what has waited too long, or at what nobody told of. */
+const pollMs = 1_000
 const claimMax = 100
 const inFlightMax = 200
 /** One bot whose provider hangs leaves the others their share. */
@@ -61,14 +46,17 @@ type Options = {
   readonly bots: BotCache
   readonly providers: ReadonlyMap<string, WhatsAppProvider>
   readonly tenantMessagesPerMinute: number
-  readonly times: SenderTimes
+  /** For the provider's answer. */
+  readonly timeoutMs: number
+  /** For a status that tells what became of a send without an answer. */
+  readonly settleMs: number
   /** Whether no other process can be sending: what is marked as being sent is then left over from one that died. */
   readonly isAlone: boolean
 }
 
 /** Carries the outbox out. */
 export async function startSender(options: Options): Promise<Sender> {
-  const { database, bus, clock, log, metrics, bots, providers, times } = options
+  const { database, bus, clock, log, metrics, bots, providers, timeoutMs, settleMs } = options
   const pace = new Pace()
   const tenantRate = { burst: options.tenantMessagesPerMinute, intervalMs: 60_000 / options.tenantMessagesPerMinute }
   const inFlight = new Map<string, Promise<void>>()
@@ -121,7 +109,7 @@ export async function startSender(options: Options): Promise<Sender> {
         wakeIn(waitMs)
         continue
       }
-      changes.push({ ...message, state: 'sending', dueAt: new Date(now + times.timeoutMs + times.marginMs) })
+      changes.push({ ...message, state: 'sending', dueAt: new Date(now + timeoutMs + marginMs) })
       sends.push(message)
     }
     await changeOutbox(tx, changes)
@@ -183,7 +171,7 @@ export async function startSender(options: Options): Promise<Sender> {
       return await record(ended(message, 'failed', { code: 'no_bot', message: 'The bot cannot send.' }))
     const { conversation_id, id, content } = message
     const outbound = { to, content, reference: referenceFor(conversation_id, id) }
-    const result = await provider.send(outbound, bot.config, AbortSignal.timeout(times.timeoutMs))
+    const result = await provider.send(outbound, bot.config, AbortSignal.timeout(timeoutMs))
     count(provider.name, result)
     if (result.kind === 'account') await pause(message, result.error)
     await record(recordOf(message, result))
@@ -208,7 +196,7 @@ export async function startSender(options: Options): Promise<Sender> {
       case 'failed':
         return ended(message, 'failed', result.error)
       case 'unknown':
-        return waiting(message, 'unknown', result.error, now + times.settleMs, message.attempts)
+        return waiting(message, 'unknown', result.error, now + settleMs, message.attempts)
       case 'account':
         return waiting(message, 'queued', result.error, now + heldMs, message.attempts)
       case 'retry': {
@@ -235,7 +223,7 @@ export async function startSender(options: Options): Promise<Sender> {
         return await work()
       } catch (error) {
         const isOutage = error instanceof AppError && error.code === 'database_unavailable'
-        if (!isOutage || tries * 500 > times.timeoutMs + times.marginMs)
+        if (!isOutage || tries * 500 > timeoutMs + marginMs)
           return void log.error({ error: messageOf(error) }, 'how a send ended could not be written')
         await Bun.sleep(500)
       }
@@ -250,7 +238,7 @@ export async function startSender(options: Options): Promise<Sender> {
         expired.length > 0 &&
         (await recordSends(
           tx,
-          expired.map(send => settle(send, now, times.settleMs)),
+          expired.map(send => settle(send, now, settleMs)),
         ))
       )
     })
@@ -259,8 +247,8 @@ export async function startSender(options: Options): Promise<Sender> {
   }
 
   if (options.isAlone) await database.transaction({ role: 'worker' }, expireAllSends)
-  const loop: WorkLoop = startWorkLoop({ name: 'outbox', pollMs: times.pollMs, log, work: claim })
-  const expiry = startWorkLoop({ name: 'settle', pollMs: times.pollMs, log, work: expire })
+  const loop: WorkLoop = startWorkLoop({ name: 'outbox', pollMs: pollMs, log, work: claim })
+  const expiry = startWorkLoop({ name: 'settle', pollMs: pollMs, log, work: expire })
   const unsubscribe = bus.subscribe('outbox', () => loop.wake())
 
   return {
