@@ -123,15 +123,13 @@ export function makeSendApi(parts: Parts) {
     return new Response(null, { status: 504 })
   }
 
-  /** An answer that breaks off in its first line: the runtime closes the connection. */
+  /** An answer that breaks off before its first byte: the runtime closes the connection, and says nothing of it. */
   function brokenOff(entry: SendRequest): Response {
     Object.assign(entry, { status: null, answer: null, duration_ms: null })
-    const body = new ReadableStream({
-      pull(controller) {
-        controller.error(new Error('reset by a fault'))
-      },
-    })
-    return new Response(body, { headers: { 'content-length': '1000' } })
+    const start = (controller: ReadableStreamDefaultController) => {
+      setTimeout(() => controller.error(undefined), 1)
+    }
+    return new Response(new ReadableStream({ start }))
   }
 
   function succeed(entry: SendRequest, body: unknown): Response {

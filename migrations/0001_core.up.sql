@@ -218,6 +218,7 @@ create table outbox (
   primary key (tenant_id, conversation_id, id)
 );
 create index outbox_due on outbox (due_at);
+create index outbox_bot on outbox (bot_id);
 
 create table timers (
   tenant_id uuid not null,

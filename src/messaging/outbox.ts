@@ -111,6 +111,13 @@ const putOff = statement({
       where h.tenant_id = g.tenant_id and h.conversation_id = g.conversation_id and h.id = g.head_id)`,
 })
 
+const releaseBot = statement({
+  name: 'outbox_release_bot',
+  params: ['bot_id'],
+  row: {},
+  sql: `update outbox set due_at = now() where bot_id = $1 and state = 'queued' and due_at > now()`,
+})
+
 /** The keys of a row of the outbox, which are those of its message. */
 export type OutboxKey = { readonly tenant_id: string; readonly conversation_id: string; readonly id: string }
 
@@ -172,6 +179,11 @@ export async function changeOutbox(tx: Transaction, changes: readonly OutboxChan
 export async function endOutbox(tx: Transaction, keys: readonly OutboxKey[]): Promise<boolean> {
   if (keys.length === 0) return false
   return (await tx.run(endRows, keyColumns(keys))).length > 0
+}
+
+/** Makes all that a bot has to send due: what held it up is put right. */
+export async function releaseBotMessages(tx: Transaction, botId: string): Promise<void> {
+  await tx.run(releaseBot, { bot_id: botId })
 }
 
 /** The keys as arrays, for `unnest`. */

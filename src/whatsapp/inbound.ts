@@ -102,6 +102,7 @@ export function makeInbound(options: {
       if (answer === null) throw new AppError('wrong_verify_token', 'The verify token is not the one of this bot.')
       const at = { tenantId: bot.tenantId, botId: bot.id }
       await database.transaction({ role: 'worker' }, tx => setBotStatus(tx, at, 'connected', null))
+      bus.publish('bot.changed', bot.id)
       return answer
     },
     async drain() {

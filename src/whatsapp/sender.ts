@@ -12,6 +12,7 @@ import {
   type OutboxChange,
   type OutboxKey,
   putOffMessages,
+  releaseBotMessages,
 } from '../messaging/outbox.ts'
 import { expireAllSends, findExpiredSends, recordSends, type SendRecord } from '../messaging/record-sends.ts'
 import type { Identity } from '../messaging/resolve-customers.ts'
@@ -249,12 +250,19 @@ export async function startSender(options: Options): Promise<Sender> {
   if (options.isAlone) await database.transaction({ role: 'worker' }, expireAllSends)
   const loop: WorkLoop = startWorkLoop({ name: 'outbox', pollMs: pollMs, log, work: claim })
   const expiry = startWorkLoop({ name: 'settle', pollMs: pollMs, log, work: expire })
-  const unsubscribe = bus.subscribe('outbox', () => loop.wake())
+  const subscriptions = [
+    bus.subscribe('outbox', () => loop.wake()),
+    bus.subscribe('bot.changed', botId => {
+      database
+        .transaction({ role: 'worker' }, tx => releaseBotMessages(tx, botId))
+        .then(loop.wake, (error: unknown) => log.warn({ bot_id: botId, error: messageOf(error) }, 'messages stay held'))
+    }),
+  ]
 
   return {
     wake: () => loop.wake(),
     async stop() {
-      unsubscribe()
+      for (const unsubscribe of subscriptions) unsubscribe()
       clearTimeout(soonest?.timer)
       await Promise.all([loop.stop(), expiry.stop()])
       await Promise.allSettled(inFlight.values())

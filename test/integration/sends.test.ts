@@ -1,0 +1,155 @@
+import { afterEach, expect, test } from 'bun:test'
+import { type Installation, registerNumber, startInstallation, until } from '../support/installation.ts'
+import { echoFlow } from '../support/seed.ts'
+
+let shop: Installation
+
+afterEach(() => shop.stop())
+
+const impatient = { SEND_TIMEOUT_SECONDS: '1', SEND_SETTLE_SECONDS: '2' }
+
+type Outbound = { readonly status: string; readonly error: { readonly code: string; readonly message: string } | null }
+
+async function outbound(): Promise<Outbound[]> {
+  return [...(await shop.admin`select status, error from messages where direction = 'outbound' order by id`)]
+}
+
+async function allDelivered(count: number): Promise<void> {
+  await until(async () => {
+    const messages = await outbound()
+    return messages.length === count && messages.every(message => message.status === 'delivered')
+  })
+}
+
+/** Watches the first outbound message until `until` says that it is over: each state that was seen, once, in order. */
+async function watch(isOver: (message: Outbound) => boolean): Promise<string[]> {
+  const seen: string[] = []
+  await until(async () => {
+    const [message] = await outbound()
+    if (message === undefined) return false
+    const state = message.error === null ? message.status : `${message.status} ${message.error.code}`
+    if (seen.at(-1) !== state) seen.push(state)
+    return isOver(message)
+  }, 30_000)
+  return seen
+}
+
+test('429, then 500, then no answer at all: every state in between is visible, and the reply arrives once', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  await shop.setFaults([{ kind: '429', code: 130429 }, { kind: '500' }, { kind: 'hang' }])
+  await shop.say('34600000001', 'hello')
+  // Statuses come late, so that the send is unknown for a while.
+  await shop.setFaults([{ kind: '429', code: 130429 }, { kind: '500' }, { kind: 'hang' }, { kind: 'delay', ms: 1_500 }])
+  const seen = await watch(message => message.status === 'delivered')
+  expect(seen).toEqual([
+    'queued',
+    'queued 130429',
+    'queued 131000',
+    'unknown timeout',
+    expect.stringMatching(/^(sent|delivered)$/),
+    ...(seen.includes('sent') ? ['delivered'] : []),
+  ])
+  await shop.setFaults([])
+  await shop.say('34600000001', 'again')
+  const replies = await shop.replies('34600000001', 2)
+  expect(replies.map(reply => reply.content.text)).toEqual(['You said: hello', 'You said: again'])
+}, 40_000)
+
+test('a send that was lost is sent again once later ones were reported on, and arrives once', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  await shop.setFaults([{ kind: 'hang_lost' }])
+  await shop.say('34600000001', 'lost')
+  await watch(message => message.status === 'unknown')
+  for (let index = 0; index < 12; index++) {
+    await shop.say(`3460000010${index}`, 'others')
+    await Bun.sleep(200)
+  }
+  await watch(message => message.status === 'delivered')
+  expect((await shop.replies('34600000001', 1)).map(reply => reply.content.text)).toEqual(['You said: lost'])
+}, 40_000)
+
+test('a send of which nothing is ever heard stays unknown, says so, and what waited behind it goes on', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  await shop.setFaults([{ kind: 'hang_lost' }])
+  await shop.say('34600000001', 'first')
+  await shop.say('34600000001', 'second')
+  const replies = await shop.replies('34600000001', 1)
+  expect(replies.map(reply => reply.content.text)).toEqual(['You said: second'])
+  await until(async () => (await outbound())[1]?.status === 'delivered')
+  expect((await outbound())[0]).toMatchObject({ status: 'unknown', error: { code: 'never_confirmed' } })
+}, 40_000)
+
+test('a connection that breaks after the message was taken does not repeat it', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  await shop.setFaults([{ kind: 'reset', accepted: true }, { kind: 'malformed' }])
+  await shop.say('34600000001', 'reset')
+  await shop.say('34600000002', 'malformed')
+  await allDelivered(2)
+  expect((await shop.replies('34600000001', 1)).length).toBe(1)
+  expect((await shop.replies('34600000002', 1)).length).toBe(1)
+}, 40_000)
+
+test('a refused account stops the bot with its reason, holds what waits, and sends it once the settings are right', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  const right = shop.shop
+  await registerNumber(
+    shop.emulator.url,
+    { ...right, number: { ...right.number, access_token: 'rotated' } },
+    shop.webhookUrl,
+  )
+  await shop.say('34600000001', 'hello')
+  await watch(message => message.error?.code === '190')
+  await until(async () => (await shop.admin`select status from bots`)[0].status === 'error')
+  const [bot] = await shop.admin`select status_reason from bots`
+  expect(bot.status_reason).toStartWith('Meta refuses the access token')
+  await shop.say('34600000002', 'held')
+  await Bun.sleep(300)
+  expect((await outbound()).map(message => message.status)).toEqual(['queued', 'queued'])
+  await registerNumber(shop.emulator.url, right, shop.webhookUrl)
+  await allDelivered(2)
+}, 40_000)
+
+test('after the 24-hour window nothing but a template is tried, and the reason is there before the provider is asked', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  await shop.say('34600000001', 'hello')
+  await shop.settled()
+  await shop.admin`update conversations set window_expires_at = now() - interval '1 second'`
+  const [conversation] = await shop.admin`select tenant_id, id, bot_id from conversations`
+  const asked = (await shop.sends()).length
+  await shop.admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+    values (${conversation.tenant_id}, ${conversation.id}, uuidv7(), ${conversation.bot_id}, 'outbound', '{"type":"text","text":"late"}', 'queued')`
+  await shop.admin`insert into outbox (tenant_id, conversation_id, id, bot_id)
+    select tenant_id, conversation_id, id, bot_id from messages where status = 'queued'`
+  await shop.settled()
+  expect((await outbound()).at(-1)).toMatchObject({ status: 'failed', error: { code: 'window_closed' } })
+  expect((await shop.sends()).length).toBe(asked)
+}, 40_000)
+
+test('messages of one conversation leave in order, whatever happens to the first', async () => {
+  const steps = Object.fromEntries(
+    [0, 1, 2, 3, 4].map(index => [
+      `s${index}`,
+      {
+        type: 'message',
+        content: { type: 'text', text: `part ${index}` },
+        next: index === 4 ? 'end' : `s${index + 1}`,
+      },
+    ]),
+  )
+  shop = await startInstallation({
+    flow: { name: 'Parts', start: 's0', triggers: [{ fallback: true }], steps },
+    environment: impatient,
+  })
+  await shop.setFaults([{ kind: '500' }, { kind: 'slow', ms: 200, count: 2 }])
+  await shop.say('34600000001', 'go')
+  const replies = await shop.replies('34600000001', 5)
+  expect(replies.map(reply => reply.content.text)).toEqual([0, 1, 2, 3, 4].map(index => `part ${index}`))
+}, 40_000)
+
+test("a tenant's messages a minute are held to its limit, and another tenant does not wait for it", async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: { ...impatient, RATE_LIMIT_MESSAGES_PER_MINUTE: '5' } })
+  for (let index = 0; index < 8; index++) await shop.say(`3460000020${index}`, 'hello')
+  await until(async () => (await outbound()).filter(message => message.status === 'delivered').length === 5)
+  await Bun.sleep(500)
+  expect((await outbound()).filter(message => message.status === 'queued').length).toBe(3)
+}, 40_000)
