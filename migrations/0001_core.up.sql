@@ -184,8 +184,6 @@ create table message_statuses (
   received_at timestamptz not null default now(),
   primary key (tenant_id, bot_id, provider_message_id, status)
 );
--- Tells whether a bot's statuses come at all, before a message without one is taken for lost.
-create index message_statuses_sent on message_statuses (tenant_id, bot_id, received_at) where status = 'sent';
 
 -- What waits for its conversation's next turn. A row is deleted by the turn that took it; one that failed for good
 -- stays, with the reason.

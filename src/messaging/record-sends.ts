@@ -68,34 +68,20 @@ export async function recordSends(tx: Transaction, records: readonly SendRecord[
 const findExpired = statement({
   name: 'outbox_find_expired',
   params: ['limit'],
-  row: { tenant_id: 'uuid', conversation_id: 'uuid', id: 'uuid', state: 'text', attempts: 'int4', is_heard: 'bool' },
-  sql: `select o.tenant_id, o.conversation_id, o.id, o.state, o.attempts,
-      o.sent_at is not null and exists (
-        select from message_statuses s
-        where s.tenant_id = o.tenant_id and s.bot_id = o.bot_id and s.status = 'sent'
-          and s.received_at > o.sent_at + (o.due_at - o.sent_at) / 2) as is_heard
-    from outbox o
-    where o.state <> 'queued' and o.due_at <= now()
-    order by o.due_at
+  row: { tenant_id: 'uuid', conversation_id: 'uuid', id: 'uuid', state: 'text', attempts: 'int4' },
+  sql: `select tenant_id, conversation_id, id, state, attempts from outbox
+    where state <> 'queued' and due_at <= now()
+    order by due_at
     limit $1
-    for update of o skip locked`,
+    for update skip locked`,
 })
 
-/** A send that was never heard of again: `sending` whose sender is gone, `unknown` that no status has settled. */
-export type ExpiredSend = OutboxKey & {
-  readonly state: 'sending' | 'unknown'
-  readonly attempts: number
-  /** Whether the bot has heard of later sends since: its statuses arrive, but none came for this one. */
-  readonly isHeard: boolean
-}
+/** A send whose time is over: `sending` of which its sender never told the end, `unknown` that no status has settled. */
+export type ExpiredSend = OutboxKey & { readonly state: 'sending' | 'unknown'; readonly attempts: number }
 
 export async function findExpiredSends(tx: Transaction, limit: number): Promise<ExpiredSend[]> {
   const rows = await tx.run(findExpired, { limit })
-  return rows.map(({ is_heard, state, ...row }) => ({
-    ...row,
-    state: state === 'sending' ? 'sending' : 'unknown',
-    isHeard: is_heard,
-  }))
+  return rows.map(row => ({ ...row, state: row.state === 'sending' ? 'sending' : 'unknown' }))
 }
 
 const releaseSending = statement({

@@ -14,7 +14,13 @@ import {
   putOffMessages,
   releaseBotMessages,
 } from '../messaging/outbox.ts'
-import { expireAllSends, findExpiredSends, recordSends, type SendRecord } from '../messaging/record-sends.ts'
+import {
+  type ExpiredSend,
+  expireAllSends,
+  findExpiredSends,
+  recordSends,
+  type SendRecord,
+} from '../messaging/record-sends.ts'
 import type { Identity } from '../messaging/resolve-customers.ts'
 import type { MessageError } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
@@ -306,22 +312,16 @@ function waiting(
   return { ...ended(key, 'failed', error), status, row }
 }
 
-type Expired = Awaited<ReturnType<typeof findExpiredSends>>[number]
-
 /**
- * A send that was under way when its process died is unknown. One that is still unknown after its time is sent again
- * only where later messages of the bot have statuses and this one has none, so that it clearly never arrived; else it
- * stays unknown, for a person to see, and what waited behind it goes on.
+ * A send that was under way when its process died is unknown, until a status tells. Where none has come in time it is
+ * not sent again (it may have arrived): it stays unknown, for a person to see, and what waited behind it goes on. A
+ * status that comes later still settles it.
  */
-function settle(send: Expired, now: number, settleMs: number): SendRecord {
+function settle(send: ExpiredSend, now: number, settleMs: number): SendRecord {
   if (send.state === 'sending') {
-    const error = {
-      code: 'interrupted',
-      message: 'The program stopped during the send: the message may have been taken.',
-    }
-    return waiting(send, 'unknown', error, now + settleMs, send.attempts)
+    const message = 'The program stopped during the send: the message may have been taken.'
+    return waiting(send, 'unknown', { code: 'interrupted', message }, now + settleMs, send.attempts)
   }
-  if (send.isHeard && send.attempts + 1 < sendTriesMax) return waiting(send, 'queued', null, now, send.attempts + 1)
   const error = {
     code: 'never_confirmed',
     message: 'Nothing was heard of this message after it was sent: it may have arrived or not. Ask, or send it again.',

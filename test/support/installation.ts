@@ -40,6 +40,8 @@ export type Installation = {
     }[]
   >
   setFaults(faults: readonly object[]): Promise<void>
+  /** Signs a body with the bot's secret, and hands it over as the provider would. */
+  webhook(body: object): Promise<void>
   /** Nothing waits for its turn or to be sent. */
   settled(): Promise<void>
   stop(): Promise<void>
@@ -117,6 +119,10 @@ export function phoneOf(emulatorUrl: string, shop: Shop) {
     },
     async sends() {
       return (await json(`${control}/requests?number=${number}`, 'GET')).data
+    },
+    async webhook(body: object): Promise<void> {
+      const answer = await json(`${control}/numbers/${number}/webhooks`, 'POST', { body })
+      if (answer.delivered !== 1) throw new Error('the webhook was not taken')
     },
     async setFaults(faults: readonly object[]): Promise<void> {
       await json(`${control}/faults`, 'PUT', faults)

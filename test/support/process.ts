@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import { until } from './installation.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+/** The program as a process of its own. */
+export type Process = {
+  readonly pid: number
+  /** Everything that it printed so far, both streams. */
+  output(): string
+  /** SIGTERM, and waits for its end. Returns the exit status. */
+  stop(): Promise<number>
+  /** SIGKILL: no chance to put anything in order. */
+  kill(): Promise<void>
+}
+
+/** Starts `dashoffice ARGUMENTS`; ports that are not given are free ones. Waits until `healthUrl` answers 200. */
+export async function startProcess(
+  argumentList: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  healthUrl?: string,
+): Promise<Process> {
+  const ports = Object.fromEntries(
+    ['GATEWAY', 'ADAPTER', 'ORCHESTRATOR', 'ANALYTICS', 'EMULATOR'].map(role => [`${role}_PORT`, '0']),
+  )
+  const { PATH = '', HOME = '' } = process.env
+  const child = Bun.spawn([process.execPath, main, ...argumentList], {
+    env: { PATH, HOME, ...ports, ...environment },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  let printed = ''
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder()
+    for await (const chunk of stream) printed += decoder.decode(chunk, { stream: true })
+  }
+  const collected = Promise.all([collect(child.stdout), collect(child.stderr)])
+  const running: Process = {
+    pid: child.pid,
+    output: () => printed,
+    async stop() {
+      child.kill('SIGTERM')
+      await child.exited
+      await collected
+      return child.exitCode ?? -1
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await child.exited
+    },
+  }
+  if (healthUrl !== undefined)
+    await until(async () => {
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${printed}`)
+      return (await fetch(healthUrl)).status === 200
+    }, 30_000)
+  return running
+}
+
+/** Runs a command to its end. */
+export async function runProcess(
+  argumentList: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<{ status: number; output: string }> {
+  const running = await startProcess(argumentList, environment)
+  await until(() => !isAlive(running.pid), 60_000)
+  return { status: await running.stop(), output: running.output() }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A port of the loopback that is free at this moment. */
+export async function freePort(): Promise<number> {
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() })
+  const { port } = server
+  await server.stop(true)
+  if (port === undefined) throw new Error('no free port')
+  return port
+}
