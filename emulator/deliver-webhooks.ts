@@ -1,82 +1,53 @@
-import { BoundedLog } from './bounded-log.ts'
-import { signatureOf } from './dialects/meta-webhook.ts'
 import type { FaultQueue } from './faults.ts'
 import type { EmulatorLimits } from './limits.ts'
+import { postWebhook } from './post-webhook.ts'
 import type { BusinessNumber } from './records.ts'
+import type { WebhookEvent, WebhookFormat } from './webhook-event.ts'
+import {
+  changePlaces,
+  emptyLane,
+  endWait,
+  type PendingWebhook,
+  type WebhookLane,
+  type WebhookQueue,
+} from './webhook-lane.ts'
+import { type WebhookEntry, WebhookLog } from './webhook-log.ts'
 
-const timeoutMs = 20_000
-const retryFirstMs = 100
-const retryMaxMs = 3_000
+const retryFirstMs = 200
+const retryMaxMs = 5_000
 /** Meta tries for seven days; a session at a desk is over sooner. */
-const triesMax = 1_000
+const triesMs = 3_600_000
 /** How long the first of two webhooks that change places waits for the second. */
 const reorderWaitMs = 1_000
+/** When statuses of so many customers wait, they travel together, as Meta batches under load. */
+const batchFrom = 8
+const batchMax = 50
 
-/** What a webhook is about. Statuses are not held up by a message that is tried again and again. */
-export type WebhookKind = 'messages' | 'status' | 'raw'
-
-/** One webhook, as `GET /emulator/webhooks` shows it. */
-export type WebhookEntry = {
-  readonly at: number
-  readonly number: string
-  readonly customer: string
-  readonly kind: WebhookKind
-  readonly body: string
-  attempts: number
-  /** HTTP status of the last answer; null where none came. */
-  status: number | null
-  /** `dropped`: never sent, by a fault or because too many wait. */
-  outcome: 'waiting' | 'delivered' | 'given_up' | 'dropped'
+type Parts = {
+  readonly limits: EmulatorLimits
+  readonly faults: FaultQueue
+  readonly format: WebhookFormat
+  readonly numberOf: (id: string) => BusinessNumber | null
+  readonly now: () => number
 }
 
-type Job = { readonly entry: WebhookEntry; readonly resolve: (isDelivered: boolean) => void }
-
 /**
- * Sends webhooks, signed, each until it is answered 2xx. Those of one customer and kind go one after the other, in
- * order; those of different customers at the same time.
+ * Sends webhooks, signed, each until it is answered 2xx: again after 0.2 s, doubling to 5 s, for an hour.
+ * A customer's messages go one after the other, in order, and so do the statuses of what was sent to the
+ * customer; but statuses are not held up by a message that is tried again and again. Of one number at most
+ * `webhooksInFlightMax` are under way at once.
  */
 export class WebhookDeliveries {
-  readonly #limits: EmulatorLimits
-  readonly #faults: FaultQueue
-  readonly #numberOf: (id: string) => BusinessNumber | null
-  readonly #now: () => number
-  readonly #lanes = new Map<string, Job[]>()
-  readonly #inFlight = new Map<string, number>()
-  readonly #logs = new Map<string, BoundedLog<WebhookEntry>>()
-  readonly #abort = new AbortController()
+  readonly log: WebhookLog
+  readonly #parts: Parts
+  readonly #lanes = new Map<string, WebhookLane>()
+  #abort = new AbortController()
   #pending = 0
+  #raws = 0
 
-  constructor(
-    limits: EmulatorLimits,
-    faults: FaultQueue,
-    numberOf: (id: string) => BusinessNumber | null,
-    now: () => number,
-  ) {
-    this.#limits = limits
-    this.#faults = faults
-    this.#numberOf = numberOf
-    this.#now = now
-  }
-
-  /** Queues a webhook. Resolves when it was answered 2xx (true), or will never be (false). */
-  add(number: string, customer: string, kind: WebhookKind, body: string): Promise<boolean> {
-    const entry: WebhookEntry = {
-      ...{ at: this.#now(), number, customer, kind, body },
-      ...{ attempts: 0, status: null, outcome: 'waiting' },
-    }
-    this.#logOf(number).add(entry)
-    const isDropped = kind === 'status' && this.#faults.takeWebhook('drop_statuses', number) !== null
-    if (isDropped || this.#pending >= this.#limits.webhooksPendingMax || this.#abort.signal.aborted) {
-      entry.outcome = 'dropped'
-      return Promise.resolve(false)
-    }
-    this.#pending++
-    return new Promise(resolve => this.#enqueue({ entry, resolve }))
-  }
-
-  entries(number: string | null): WebhookEntry[] {
-    const logs = number === null ? [...this.#logs.values()] : [this.#logOf(number)]
-    return logs.flatMap(log => log.entries()).sort((a, b) => a.at - b.at)
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.log = new WebhookLog(parts.limits.webhooksPerNumberMax)
   }
 
   /** Webhooks that wait or are under way. */
@@ -84,88 +55,198 @@ export class WebhookDeliveries {
     return this.#pending
   }
 
-  clear(): void {
-    this.#logs.clear()
+  /** Queues a webhook. Resolves when it was answered 2xx (true), or will never be (false). */
+  add(number: string, event: WebhookEvent): Promise<boolean> {
+    const entry = newEntry(number, event, this.#parts.now())
+    this.log.add(entry)
+    const isDropped = event.kind === 'status' && this.#parts.faults.takeWebhook('drop_statuses', number) !== null
+    if (isDropped || this.#pending >= this.#parts.limits.webhooksPendingMax || this.#abort.signal.aborted) {
+      entry.outcome = 'dropped'
+      return Promise.resolve(false)
+    }
+    this.#pending += 1
+    return new Promise(settle => {
+      const before = { body: null, failures: 0, isDelayed: false, isReordered: false }
+      this.#enqueue(this.#lane(number), { event, entry, settle, addedAt: this.#parts.now(), ...before })
+    })
   }
 
-  /** Gives up what waits. */
+  /** Gives up what waits for this number, and forgets its log. */
+  forget(number: string): void {
+    const lane = this.#lanes.get(number)
+    if (lane !== undefined) this.#pending -= emptyLane(lane)
+    this.#lanes.delete(number)
+    this.log.forget(number)
+  }
+
+  /** Gives up everything, and begins anew. */
+  clear(): void {
+    this.stop()
+    this.#abort = new AbortController()
+    this.log.clear()
+  }
+
+  /** Gives up everything, requests under way included. */
   stop(): void {
     this.#abort.abort()
+    for (const lane of this.#lanes.values()) this.#pending -= emptyLane(lane)
+    this.#lanes.clear()
   }
 
-  #logOf(number: string): BoundedLog<WebhookEntry> {
-    const log = this.#logs.get(number) ?? new BoundedLog<WebhookEntry>(this.#limits.webhooksPerNumberMax)
-    this.#logs.set(number, log)
-    return log
+  #lane(number: string): WebhookLane {
+    const lane = this.#lanes.get(number) ?? { number, queues: new Map(), ready: new Set(), inFlight: 0 }
+    this.#lanes.set(number, lane)
+    return lane
   }
 
-  #enqueue(job: Job): void {
-    const { number, customer, kind } = job.entry
-    const key = `${number}/${customer}/${kind}`
-    const lane = this.#lanes.get(key)
-    if (lane !== undefined) return void lane.push(job)
-    this.#lanes.set(key, [job])
-    void this.#work(key, number)
+  #enqueue(lane: WebhookLane, webhook: PendingWebhook): void {
+    // A raw webhook has no customer to keep an order for.
+    if (webhook.event.kind === 'raw') this.#raws += 1
+    const { kind, customer } = webhook.entry
+    const key = `${kind} ${customer ?? this.#raws}`
+    const queue = lane.queues.get(key) ?? { pending: [], timer: null, waitsForNext: false }
+    lane.queues.set(key, queue)
+    queue.pending.push(webhook)
+    if (queue.waitsForNext) {
+      changePlaces(queue)
+      endWait(queue)
+      this.#makeReady(lane, key)
+    } else if (queue.pending.length === 1) this.#makeReady(lane, key)
   }
 
-  async #work(key: string, number: string): Promise<void> {
-    const lane = this.#lanes.get(key) ?? []
-    while (lane.length > 0) {
-      if (this.#faults.takeWebhook('reorder', number) !== null) await this.#reorder(lane)
-      while ((this.#inFlight.get(number) ?? 0) >= this.#limits.webhooksInFlightMax) await Bun.sleep(1)
-      const job = lane.shift()
-      if (job === undefined) break
-      this.#inFlight.set(number, (this.#inFlight.get(number) ?? 0) + 1)
-      job.resolve(await this.#deliver(job.entry))
-      this.#inFlight.set(number, (this.#inFlight.get(number) ?? 1) - 1)
-      this.#pending--
-    }
-    this.#lanes.delete(key)
+  #makeReady(lane: WebhookLane, key: string): void {
+    lane.ready.add(key)
+    this.#pump(lane)
   }
 
-  async #reorder(lane: Job[]): Promise<void> {
-    for (const until = Date.now() + reorderWaitMs; lane.length < 2 && Date.now() < until; ) await Bun.sleep(5)
-    const [first, second] = lane
-    if (first !== undefined && second !== undefined) lane.splice(0, 2, second, first)
-  }
-
-  async #deliver(entry: WebhookEntry): Promise<boolean> {
-    const delay = this.#faults.takeWebhook('delay', entry.number)
-    if (delay !== null) await Bun.sleep(delay.ms)
-    const copies = this.#faults.takeWebhook('duplicate', entry.number)?.copies ?? 1
-    for (let wait = retryFirstMs; entry.attempts < triesMax; wait = Math.min(wait * 2, retryMaxMs)) {
-      const number = this.#numberOf(entry.number)
-      if (number === null || this.#abort.signal.aborted) break
-      entry.attempts++
-      const statuses = await Promise.all(Array.from({ length: copies }, () => this.#post(number, entry.body)))
-      entry.status = statuses[0] ?? null
-      if (statuses.every(status => status !== null && status >= 200 && status < 300)) {
-        entry.outcome = 'delivered'
-        return true
-      }
-      await Bun.sleep(wait)
-    }
-    entry.outcome = 'given_up'
-    return false
-  }
-
-  async #post(number: BusinessNumber, body: string): Promise<number | null> {
-    const isCorrupt = this.#faults.takeWebhook('corrupt_signature', number.id) !== null
-    try {
-      const response = await fetch(number.webhook_url, {
-        method: 'POST',
-        body,
-        headers: {
-          'content-type': 'application/json',
-          'user-agent': 'facebookexternalua',
-          'x-hub-signature-256': signatureOf(body, number.account.app_secret, isCorrupt),
-        },
-        signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(timeoutMs)]),
-      })
-      await response.arrayBuffer()
-      return response.status
-    } catch {
-      return null
+  #pump(lane: WebhookLane): void {
+    while (lane.inFlight < this.#parts.limits.webhooksInFlightMax) {
+      const [key] = lane.ready
+      if (key === undefined) return
+      lane.ready.delete(key)
+      this.#start(lane, key)
     }
   }
+
+  #start(lane: WebhookLane, key: string): void {
+    const queue = lane.queues.get(key)
+    const first = queue?.pending[0]
+    if (queue === undefined || first === undefined) return
+    const waitMs = first.failures > 0 ? 0 : this.#faultWaitMs(lane, queue, first)
+    if (waitMs > 0) this.#wait(lane, key, queue, waitMs)
+    // It may be another one by now.
+    else void this.#ship(lane, [key, ...this.#companions(lane, queue.pending[0] ?? first)])
+  }
+
+  /** How long a fault holds the queue's first webhook up, which `reorder` may change. */
+  #faultWaitMs(lane: WebhookLane, queue: WebhookQueue, first: PendingWebhook): number {
+    const { faults } = this.#parts
+    if (!first.isDelayed) {
+      first.isDelayed = true
+      const delay = faults.takeWebhook('delay', lane.number)
+      if (delay !== null) return delay.ms
+    }
+    if (first.isReordered || first.event.kind === 'raw') return 0
+    if (faults.takeWebhook('reorder', lane.number) === null) return 0
+    first.isReordered = true
+    changePlaces(queue)
+    queue.waitsForNext = queue.pending.length === 1
+    return queue.waitsForNext ? reorderWaitMs : 0
+  }
+
+  #wait(lane: WebhookLane, key: string, queue: WebhookQueue, ms: number): void {
+    queue.timer = setTimeout(() => {
+      endWait(queue)
+      this.#makeReady(lane, key)
+    }, ms)
+  }
+
+  /** Other customers' statuses that go in the same webhook: under load, and when no fault is to be seen. */
+  #companions(lane: WebhookLane, { event, failures }: PendingWebhook): string[] {
+    const isBatched = event.kind === 'status' && failures === 0 && lane.ready.size >= batchFrom
+    if (!isBatched || this.#parts.faults.list().length > 0) return []
+    const keys: string[] = []
+    for (const key of lane.ready) {
+      const first = lane.queues.get(key)?.pending[0]
+      if (first?.event.kind === 'status' && first.failures === 0) keys.push(key)
+      if (keys.length === batchMax - 1) break
+    }
+    for (const key of keys) lane.ready.delete(key)
+    return keys
+  }
+
+  /** Sends the first webhook of these queues as one. */
+  async #ship(lane: WebhookLane, keys: readonly string[]): Promise<void> {
+    const shipped = keys.flatMap(key => lane.queues.get(key)?.pending[0] ?? [])
+    const [first] = shipped
+    const number = this.#parts.numberOf(lane.number)
+    if (number === null || first === undefined) return this.forget(lane.number)
+    const body = first.body ?? this.#body(number, shipped)
+    const { signal } = this.#abort
+    lane.inFlight += 1
+    const answers = await this.#post(number, body, first.failures === 0)
+    lane.inFlight -= 1
+    const answer = answers.find(({ ok }) => ok) ?? answers[0]
+    for (const { entry } of shipped) {
+      entry.attempts += answers.length
+      entry.status = answer?.status ?? null
+      entry.error = answer?.error ?? null
+      entry.body = body
+    }
+    if (signal.aborted || this.#lanes.get(lane.number) !== lane) return
+    for (const key of keys) this.#answered(lane, key, answer?.ok === true)
+    this.#pump(lane)
+  }
+
+  #body(number: BusinessNumber, shipped: readonly PendingWebhook[]): string {
+    const [first] = shipped
+    if (first?.event.kind === 'raw') return first.event.body
+    const events = shipped.map(({ event }) => event)
+    const body = this.#parts.format.build(number, events)
+    // What travelled with others is retried alone, so it is written anew.
+    if (shipped.length === 1 && first !== undefined) first.body = body
+    return body
+  }
+
+  #post(number: BusinessNumber, body: string, isFirstTry: boolean) {
+    const { faults, format } = this.#parts
+    const headers = format.sign(number, body)
+    const copies = isFirstTry ? (faults.takeWebhook('duplicate', number.id)?.copies ?? 1) : 1
+    const posts = Array.from({ length: copies }, () => {
+      const corrupt = faults.takeWebhook('corrupt_signature', number.id) !== null
+      return postWebhook(number.webhook_url, body, headers, { corrupt, signal: this.#abort.signal })
+    })
+    return Promise.all(posts)
+  }
+
+  #answered(lane: WebhookLane, key: string, isDelivered: boolean): void {
+    const queue = lane.queues.get(key)
+    const first = queue?.pending[0]
+    if (queue === undefined || first === undefined) return
+    if (!isDelivered && this.#parts.now() - first.addedAt < triesMs) {
+      first.failures += 1
+      return void this.#wait(lane, key, queue, Math.min(retryFirstMs * 2 ** (first.failures - 1), retryMaxMs))
+    }
+    first.entry.outcome = isDelivered ? 'delivered' : 'given_up'
+    queue.pending.shift()
+    this.#pending -= 1
+    if (queue.pending.length === 0) lane.queues.delete(key)
+    else lane.ready.add(key)
+    first.settle(isDelivered)
+  }
+}
+
+function newEntry(number: string, event: WebhookEvent, at: number): WebhookEntry {
+  const customer = event.kind === 'raw' ? null : event.customer.id
+  const { kind } = event
+  return {
+    ...{ at, number, kind, customer, tells: tells(event), body: null },
+    ...{ attempts: 0, status: null, error: null, outcome: 'waiting' },
+  }
+}
+
+function tells(event: WebhookEvent): string[] {
+  if (event.kind === 'raw') return []
+  if (event.kind === 'status') return [`${event.message.id} ${event.status}`]
+  return event.messages.map(({ id }) => id)
 }

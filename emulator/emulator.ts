@@ -1,14 +1,18 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Hono } from 'hono'
+import { chatPage } from './chat-page.ts'
+import { ChatWatch } from './chat-watch.ts'
 import { controlApi, shownNumber } from './control-api.ts'
 import { WebhookDeliveries } from './deliver-webhooks.ts'
+import { metaWebhooks } from './dialects/meta-build-webhook.ts'
 import { errorBody, unknownPath } from './dialects/meta-errors.ts'
 import { EventStreams, type StreamedEvent } from './event-streams.ts'
-import { Exchange } from './exchange.ts'
+import { type AutoStatus, Exchange } from './exchange.ts'
 import { type Fault, FaultQueue } from './faults.ts'
+import { graphObjects, mediaFile, mediaUrl } from './graph-objects.ts'
+import { guardBrowser } from './guard-browser.ts'
 import { Journal } from './journal.ts'
 import { defaultLimits, type EmulatorLimits } from './limits.ts'
+import { MediaStore } from './media-store.ts'
 import type { Change } from './records.ts'
 import { makeSendApi } from './send-api.ts'
 import { SendLog } from './send-log.ts'
@@ -28,6 +32,8 @@ export type EmulatorOptions = {
   /** Default: Meta's. */
   readonly rates?: Rates | 'off'
   readonly limits?: Partial<EmulatorLimits>
+  /** Default: delivered. A failure is told in any case. */
+  readonly autoStatus?: AutoStatus
 }
 
 export type Emulator = { readonly url: string; readonly port: number; stop(): Promise<void> }
@@ -37,50 +43,63 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const limits = { ...defaultLimits, ...options.limits }
   const now = () => Date.now()
   const streams = new EventStreams(limits.eventStreamsMax)
-  const waiters = new Set<() => void>()
+  const watch = new ChatWatch()
   let journal: Journal | null = null
   const world = new World(limits, change => {
     journal?.append(change)
     streams.send(streamed(change))
-    for (const wake of waiters) wake()
-    waiters.clear()
+    if (change.kind === 'message') watch.changed(change.number, change.customer)
   })
   if (options.stateFile !== undefined) journal = await Journal.open(options.stateFile, limits.stateLinesMax, world)
   const faults = new FaultQueue(options.faults ?? [])
   const rates = options.rates === 'off' ? ({ throughput: 'off', pair: 'off' } as const) : (options.rates ?? metaRates)
   const throttle = new Throttle(rates, now)
   const sends = new SendLog(limits.requestsMax, now)
-  const deliveries = new WebhookDeliveries(limits, faults, id => world.number(id), now)
-  const exchange = new Exchange({ world, deliveries, throttle, now })
+  const host = options.host ?? '127.0.0.1'
+  let url = ''
+  const media = new MediaStore(limits.mediaBytesMax)
+  const format = metaWebhooks({
+    message: id => world.message(id)?.message ?? null,
+    media: (id, mimeType) => ({ url: mediaUrl(url, id), bytes: media.stage(mimeType, id).bytes }),
+  })
+  const deliveries = new WebhookDeliveries({ limits, faults, format, numberOf: id => world.number(id), now })
+  const exchange = new Exchange({
+    world,
+    deliveries,
+    throttle,
+    media,
+    now,
+    autoStatus: options.autoStatus ?? 'delivered',
+  })
   const onTyping = (number: string, customer: string) =>
     streams.send({ kind: 'typing', number, customer, until: now() + typingMs })
   const send = makeSendApi({ world, exchange, throttle, faults, sends, onTyping })
   const control = controlApi({
-    ...{ limits, world, exchange, deliveries, throttle, faults, sends },
-    nextChange: ms => nextChange(waiters, ms),
+    ...{ limits, now, world, watch, exchange, deliveries, throttle, faults, sends },
+    guard: guardBrowser(host),
     openEvents: () => streams.open(),
     onFaults: () => streams.send({ kind: 'faults' }),
   })
 
-  const page = readFileSync(join(import.meta.dirname, 'chat.html'), 'utf8')
   const app = new Hono()
-  app.get('/', context => context.html(page))
+  app.get('/', chatPage())
   app.get('/health', context => context.json({ status: 'ok' }))
   app.route('/emulator', control)
   app.post('/:version{v[0-9]+\\.[0-9]+}/:number/messages', context =>
     send(context.req.param('number'), context.req.raw),
   )
+  app.route('/:version{v[0-9]+\\.[0-9]+}', graphObjects({ world, media, url: () => url }))
+  app.get('/media/:id', context => mediaFile({ world, media }, context))
   app.notFound(context => Response.json(errorBody(unknownPath(context.req.path)), { status: 404 }))
 
-  const host = options.host ?? '127.0.0.1'
   const server = Bun.serve({
     ...{ hostname: host, port: options.port, fetch: app.fetch },
     ...{ maxRequestBodySize: limits.bodyBytesMax, idleTimeout: 255 },
   })
+  url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`
   exchange.redeliver()
   return {
-    port: server.port ?? options.port,
-    url: `http://${host}:${server.port}`,
+    ...{ port: server.port ?? options.port, url },
     async stop() {
       deliveries.stop()
       streams.close()
@@ -92,18 +111,4 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 
 function streamed(change: Change): StreamedEvent {
   return change.kind === 'number' ? { kind: 'number', number: shownNumber(change.number) } : change
-}
-
-function nextChange(waiters: Set<() => void>, ms: number): Promise<void> {
-  return new Promise(resolve => {
-    const wake = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    const timer = setTimeout(() => {
-      waiters.delete(wake)
-      resolve()
-    }, ms)
-    waiters.add(wake)
-  })
 }

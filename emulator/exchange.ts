@@ -1,9 +1,10 @@
 import type { WebhookDeliveries } from './deliver-webhooks.ts'
 import type { SendCommand } from './dialects/meta-parse-send.ts'
-import { messagesBody, statusBody } from './dialects/meta-webhook.ts'
+import type { MediaStore } from './media-store.ts'
 import type { BusinessNumber, ChatMessage, Content, Customer, MessageStatus } from './records.ts'
 import type { Throttle } from './throttle.ts'
-import type { World } from './world.ts'
+import type { Located, World } from './world.ts'
+import type { Written } from './written-content.ts'
 
 /** The 24 hours after a customer's message in which the business may write freely. */
 const windowMs = 24 * 3_600_000
@@ -16,10 +17,15 @@ export type CustomerChange = {
   readonly auto_read?: boolean | undefined
 }
 
+/** How far the statuses of an accepted message go by themselves. `off`: none is told. */
+export type AutoStatus = 'off' | 'sent' | 'delivered' | 'read'
+
 type Parts = {
   readonly world: World
   readonly deliveries: WebhookDeliveries
   readonly throttle: Throttle
+  readonly media: MediaStore
+  readonly autoStatus: AutoStatus
   readonly now: () => number
 }
 
@@ -59,15 +65,14 @@ export class Exchange {
   write(
     number: BusinessNumber,
     customer: Customer,
-    contents: readonly Content[],
-    replyTo: string | undefined,
+    written: readonly Written[],
   ): { messages: ChatMessage[]; delivered: Promise<boolean> } {
-    const { world, throttle, now } = this.#parts
-    const messages = contents.map(content => {
+    const { world, throttle, media, now } = this.#parts
+    const messages = written.map(({ content, replyTo }) => {
       throttle.countInbound(number.id)
       return world.addMessage(number.id, customer.id, {
-        ...{ id: newMessageId(), direction: 'inbound', at: now(), content, status: 'sent' },
-        ...(replyTo === undefined ? {} : { reply_to: replyTo }),
+        ...{ id: newMessageId(), direction: 'inbound', at: now(), content: staged(content, media), status: 'sent' },
+        ...(replyTo === null ? {} : { reply_to: replyTo }),
       })
     })
     return { messages, delivered: this.#deliver(number, customer, messages) }
@@ -86,8 +91,7 @@ export class Exchange {
 
   async #deliver(number: BusinessNumber, customer: Customer, messages: readonly ChatMessage[]): Promise<boolean> {
     const { world, deliveries } = this.#parts
-    const body = messagesBody(number, customer, messages)
-    const isDelivered = await deliveries.add(number.id, customer.id, 'messages', body)
+    const isDelivered = await deliveries.add(number.id, { kind: 'messages', customer, messages })
     if (isDelivered) for (const message of messages) world.raiseStatus(message.id, 'delivered')
     return isDelivered
   }
@@ -109,10 +113,13 @@ export class Exchange {
   }
 
   #report(number: BusinessNumber, customer: Customer, message: ChatMessage): void {
-    this.#tell(number, customer, message, message.status)
-    if (message.status === 'failed') return
+    const { autoStatus } = this.#parts
+    if (message.status === 'failed') return void this.#tell(number, customer, message, 'failed')
+    if (autoStatus === 'off') return
+    this.#tell(number, customer, message, 'sent')
+    if (autoStatus === 'sent') return
     this.#raise(number, customer, message, 'delivered')
-    if (customer.auto_read) this.#raise(number, customer, message, 'read')
+    if (autoStatus === 'read' || customer.auto_read) this.#raise(number, customer, message, 'read')
   }
 
   #raise(number: BusinessNumber, customer: Customer, message: ChatMessage, status: MessageStatus): void {
@@ -121,7 +128,17 @@ export class Exchange {
 
   #tell(number: BusinessNumber, customer: Customer, message: ChatMessage, status: MessageStatus): void {
     const { deliveries, now } = this.#parts
-    void deliveries.add(number.id, customer.id, 'status', statusBody(number, customer, message, status, now()))
+    void deliveries.add(number.id, { kind: 'status', customer, message, status, at: now() })
+  }
+
+  /** The bot read this message, and with it what the customer wrote before. */
+  markRead({ chat, message }: Located): void {
+    const { world } = this.#parts
+    const until = message.seq
+    const read = chat.messages.filter(({ direction, status, seq }) => {
+      return direction === 'inbound' && status !== 'read' && seq <= until
+    })
+    for (const { id } of read) world.raiseStatus(id, 'read')
   }
 
   /** The customer looks at the chat: what the bot sent is read. Returns how many messages were not before. */
@@ -132,6 +149,30 @@ export class Exchange {
     )
     for (const message of unread) this.#raise(number, customer, message, 'read')
     return unread.length
+  }
+}
+
+const mimeTypes = {
+  image: 'image/png',
+  audio: 'audio/ogg; codecs=opus',
+  video: 'video/mp4',
+  document: 'application/pdf',
+  sticker: 'image/webp',
+}
+
+/** Media that customers send has an id and a type, and can be fetched. */
+function staged(content: Content, media: MediaStore): Content {
+  switch (content.type) {
+    case 'image':
+    case 'audio':
+    case 'video':
+    case 'document':
+    case 'sticker': {
+      const { id, mimeType } = media.stage(content.mime_type ?? mimeTypes[content.type], content.media_id)
+      return { ...content, media_id: id, mime_type: mimeType }
+    }
+    default:
+      return content
   }
 }
 

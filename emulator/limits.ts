@@ -20,6 +20,8 @@ export interface EmulatorLimits {
   readonly eventStreamsMax: number
   /** Largest request body. Larger ones are answered 413. */
   readonly bodyBytesMax: number
+  /** Media files kept in memory, all together. */
+  readonly mediaBytesMax: number
   /** Lines appended to the state file before it is compacted while running. */
   readonly stateLinesMax: number
 }
@@ -36,5 +38,6 @@ export const defaultLimits: EmulatorLimits = {
   faultsMax: 100,
   eventStreamsMax: 50,
   bodyBytesMax: 1_048_576,
+  mediaBytesMax: 67_108_864,
   stateLinesMax: 200_000,
 }

@@ -32,8 +32,7 @@ type Parts = {
 
 type Message = Extract<SendCommand, { kind: 'message' }>
 
-/** How long an answer that never comes keeps its connection. */
-const hangMs = 600_000
+const malformedBody = '<html>Sorry, something went wrong.</html>'
 
 /** Meta's `POST /{version}/{phone_number_id}/messages`, with the documented answers and errors, and the faults asked for. */
 export function makeSendApi(parts: Parts) {
@@ -44,8 +43,10 @@ export function makeSendApi(parts: Parts) {
     const body = parseJson(text)
     const entry = sends.begin(numberId, body ?? text)
     const number = world.number(numberId)
-    const refusal = number === null ? unknownObject(numberId, 'POST') : authorize(request, number)
-    if (refusal !== null || number === null) return answer(entry, refusal ?? tokenWrong)
+    const token = bearerToken(request)
+    if (token === null) return answer(entry, tokenMissing)
+    if (number === null) return answer(entry, unknownObject(numberId, 'POST'))
+    if (token !== number.account.access_token) return answer(entry, tokenWrong)
     const command = parseSend(body)
     if (command.kind === 'refused') return answer(entry, command.error)
     if (command.kind === 'read') return read(entry, number, command)
@@ -56,7 +57,7 @@ export function makeSendApi(parts: Parts) {
     const fault = faults.takeSend(number.id)
     if (fault === null) return accepted(entry, number, customer, command)
     entry.fault = fault.kind
-    return await withFault(entry, number, customer, command, fault)
+    return await withFault(entry, request, fault, () => accepted(entry, number, customer, command))
   }
 
   function recipientOf(number: BusinessNumber, { recipient }: Message): Customer | MetaError {
@@ -69,8 +70,9 @@ export function makeSendApi(parts: Parts) {
 
   function read(entry: SendRequest, number: BusinessNumber, command: Extract<SendCommand, { kind: 'read' }>): Response {
     const located = world.message(command.messageId)
-    if (located?.message.direction !== 'inbound') return answer(entry, invalidParameter('Unknown message_id.'))
-    world.raiseStatus(command.messageId, 'read')
+    if (located?.message.direction !== 'inbound' || located.chat.number !== number.id)
+      return answer(entry, invalidParameter('Param message_id is not the id of a message this number received.'))
+    exchange.markRead(located)
     if (command.typing) parts.onTyping(number.id, located.chat.customer)
     return succeed(entry, { success: true })
   }
@@ -85,12 +87,10 @@ export function makeSendApi(parts: Parts) {
 
   async function withFault(
     entry: SendRequest,
-    number: BusinessNumber,
-    customer: Customer,
-    command: Message,
+    request: Request,
     fault: SendFault,
+    accept: () => Response,
   ): Promise<Response> {
-    const accept = () => accepted(entry, number, customer, command)
     switch (fault.kind) {
       case '429':
         return answer(entry, fault.code === 4 ? applicationLimit : rateLimit)
@@ -100,36 +100,41 @@ export function makeSendApi(parts: Parts) {
         return answer(entry, serviceUnavailable)
       case 'hang':
         accept()
-        return await silence(entry)
+        return await silence(entry, request.signal)
       case 'hang_lost':
-        return await silence(entry)
+        return await silence(entry, request.signal)
       case 'reset':
         if (fault.accepted) accept()
         return brokenOff(entry)
       case 'malformed':
         accept()
-        return new Response('<html>Sorry, something went wrong.</html>', { headers: { 'content-type': 'text/html' } })
+        sends.answered(entry, 200, malformedBody)
+        return new Response(malformedBody, { headers: { 'content-type': 'text/html' } })
       case 'slow': {
         const response = accept()
         await Bun.sleep(fault.ms)
+        entry.duration_ms = Date.now() - entry.at
         return response
       }
     }
   }
 
-  async function silence(entry: SendRequest): Promise<Response> {
-    Object.assign(entry, { status: null, answer: null, duration_ms: null })
-    await Bun.sleep(hangMs)
-    return new Response(null, { status: 504 })
+  /** Never answers: ends when the bot gives up. */
+  function silence(entry: SendRequest, signal: AbortSignal): Promise<Response> {
+    unanswered(entry)
+    return new Promise(resolve => {
+      signal.addEventListener('abort', () => resolve(new Response(null, { status: 504 })), { once: true })
+    })
   }
 
-  /** An answer that breaks off before its first byte: the runtime closes the connection, and says nothing of it. */
+  /** A body that breaks before its first byte makes the server close the connection without a word. */
   function brokenOff(entry: SendRequest): Response {
+    unanswered(entry)
+    return new Response(new ReadableStream({ pull: controller => controller.error(undefined) }))
+  }
+
+  function unanswered(entry: SendRequest): void {
     Object.assign(entry, { status: null, answer: null, duration_ms: null })
-    const start = (controller: ReadableStreamDefaultController) => {
-      setTimeout(() => controller.error(undefined), 1)
-    }
-    return new Response(new ReadableStream({ start }))
   }
 
   function succeed(entry: SendRequest, body: unknown): Response {
@@ -144,10 +149,9 @@ export function makeSendApi(parts: Parts) {
   }
 }
 
-function authorize(request: Request, number: BusinessNumber): MetaError | null {
-  const given = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
-  if (given === undefined) return tokenMissing
-  return given === number.account.access_token ? null : tokenWrong
+/** The token of `Authorization: Bearer …`, or null. */
+export function bearerToken(request: Request): string | null {
+  return /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1] ?? null
 }
 
 function parseJson(text: string): unknown {

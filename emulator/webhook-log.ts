@@ -1,27 +1,28 @@
 import { BoundedLog } from './bounded-log.ts'
 
+/** What a webhook is about. */
+export type WebhookKind = 'messages' | 'status' | 'raw'
+
 /** One webhook, as `GET /emulator/webhooks` shows it. */
-export interface WebhookEntry {
+export type WebhookEntry = {
   /** When it was due, in milliseconds since the epoch. */
   readonly at: number
-  readonly kind: 'messages' | 'status' | 'raw'
+  readonly number: string
+  readonly kind: WebhookKind
   /** The customer it is about; null for a raw one. */
   readonly customer: string | null
-  /** What it tells: message ids, or `id status`. */
+  /** What it tells: ids of messages, or `id status`. */
   readonly tells: readonly string[]
-  /**
-   * `delivered` when answered 2xx. `abandoned` after the last try. `dropped` was never sent:
-   * by the fault `drop_statuses`, or because too many were waiting.
-   */
-  state: 'pending' | 'delivered' | 'abandoned' | 'dropped'
+  /** The exact body, once it was sent. Statuses that travelled together have one body. */
+  body: string | null
   /** Requests made, the copies of the fault `duplicate` included. */
   attempts: number
-  /** HTTP status of the last answer; null while there is none, or when the last try got none. */
+  /** HTTP status of the last answer; null where none came. */
   status: number | null
-  /** Why the last try got no answer. */
+  /** Why the last request got no answer. */
   error: string | null
-  /** The exact body, once it was sent. */
-  body: string | null
+  /** `dropped`: never sent, by a fault or because too many wait. */
+  outcome: 'waiting' | 'delivered' | 'given_up' | 'dropped'
 }
 
 /** The newest webhooks of each number. */
@@ -33,19 +34,22 @@ export class WebhookLog {
     this.#entriesMax = entriesMaxPerNumber
   }
 
-  add(number: string, entry: WebhookEntry): void {
-    const log = this.#logs.get(number) ?? new BoundedLog<WebhookEntry>(this.#entriesMax)
-    this.#logs.set(number, log)
+  add(entry: WebhookEntry): void {
+    const log = this.#logs.get(entry.number) ?? new BoundedLog<WebhookEntry>(this.#entriesMax)
+    this.#logs.set(entry.number, log)
     log.add(entry)
   }
 
-  /** Oldest first, each with its number; `total` counts those no longer kept too. */
-  entries(number: string | null): { total: number; webhooks: (WebhookEntry & { number: string })[] } {
+  /** Of one number or of all, oldest first. */
+  entries(number: string | null): WebhookEntry[] {
     const logs = [...this.#logs].filter(([id]) => number === null || id === number)
-    return {
-      total: logs.reduce((sum, [, log]) => sum + log.total, 0),
-      webhooks: logs.flatMap(([id, log]) => log.entries().map(entry => ({ number: id, ...entry }))),
-    }
+    return logs.flatMap(([, log]) => log.entries()).sort((a, b) => a.at - b.at)
+  }
+
+  /** Webhooks there ever were, those no longer kept included. */
+  total(number: string | null): number {
+    const logs = [...this.#logs].filter(([id]) => number === null || id === number)
+    return logs.reduce((sum, [, log]) => sum + log.total, 0)
   }
 
   forget(number: string): void {

@@ -9,21 +9,24 @@ type Json = Record<string, unknown>
 export interface WebhookSurroundings {
   /** The message an answer quotes. */
   message(id: string): ChatMessage | null
-  /** Where the bytes of a media id can be fetched. */
-  mediaUrl(mediaId: string): string
+  /** What a media id stands for, and where it can be fetched. */
+  media(mediaId: string, mimeType: string): { readonly url: string; readonly bytes: Uint8Array }
 }
 
 /** Webhooks as Meta writes them: non-ASCII escaped, and signed with the app's secret. */
 export function metaWebhooks(around: WebhookSurroundings): WebhookFormat {
   return {
-    build: (number, events) => escapeNonAscii(JSON.stringify(webhookBody(number, events, around))),
+    build: (number, events) => metaJson(webhookBody(number, events, around)),
     sign: (number, body) => ({ 'X-Hub-Signature-256': signature(body, number.account.app_secret) }),
   }
 }
 
-/** Every character outside ASCII as `\uXXXX`, lower-case hex, as Meta does before it signs. */
-export function escapeNonAscii(json: string): string {
-  return json.replace(/[\u0080-\uffff]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+/** JSON as Meta writes and signs it: every character outside ASCII as `\uXXXX`, lower-case hex. */
+export function metaJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u0080-\uffff]/g,
+    unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** The value of `X-Hub-Signature-256` for these bytes. */
@@ -118,25 +121,17 @@ function choice({ id, title, description, of }: Extract<Content, { type: 'choice
   return { type: 'interactive', interactive: { type: 'list_reply', list_reply: reply } }
 }
 
-const mimeTypes = {
-  image: 'image/png',
-  audio: 'audio/ogg; codecs=opus',
-  video: 'video/mp4',
-  document: 'application/pdf',
-  sticker: 'image/webp',
-}
-
 type Media = Extract<Content, { media_id?: string }>
 
 function media(content: Media, around: WebhookSurroundings): Json {
-  const id = content.media_id ?? ''
+  const { media_id: id = '', mime_type = 'application/octet-stream', caption, filename } = content
+  const { url, bytes } = around.media(id, mime_type)
   return {
-    ...(content.caption === undefined ? {} : { caption: content.caption }),
-    ...(content.filename === undefined ? {} : { filename: content.filename }),
-    mime_type: content.mime_type ?? mimeTypes[content.type],
-    sha256: new Bun.CryptoHasher('sha256').update(id).digest('base64'),
-    id,
-    url: content.link ?? around.mediaUrl(id),
+    ...(caption === undefined ? {} : { caption }),
+    ...(filename === undefined ? {} : { filename }),
+    mime_type,
+    sha256: new Bun.CryptoHasher('sha256').update(bytes).digest('base64'),
+    ...{ id, url: content.link ?? url },
     ...(content.type === 'audio' ? { voice: content.voice ?? false } : {}),
     ...(content.type === 'sticker' ? { animated: false } : {}),
   }
