@@ -87,6 +87,7 @@ create table bots (
   primary key (tenant_id, id),
   foreign key (tenant_id, flow_id) references flows
 );
+create index bots_flow on bots (tenant_id, flow_id);
 -- A webhook names the bot only.
 create unique index bots_id on bots (id);
 
@@ -215,7 +216,8 @@ create table outbox (
   created_at timestamptz not null default now(),
   primary key (tenant_id, conversation_id, id)
 );
-create index outbox_due on outbox (due_at);
+create index outbox_due on outbox (due_at, id) where state = 'queued';
+create index outbox_expiring on outbox (due_at) where state <> 'queued';
 create index outbox_bot on outbox (bot_id);
 
 create table timers (
@@ -276,6 +278,8 @@ create table order_items (
   foreign key (tenant_id, order_id) references orders on delete cascade,
   foreign key (tenant_id, product_id) references products
 );
+
+create index order_items_product on order_items (tenant_id, product_id);
 
 -- Row-level security: forced on every table, a policy for each role that may see it at all. The setting is read once a
 -- statement (a scalar subquery), not once a row.

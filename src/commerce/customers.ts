@@ -10,7 +10,10 @@ export type CustomerIdentity = { readonly kind: (typeof identityKinds)[number]; 
 
 const columns = `c.id, c.name, c.phone, c.email, c.variables, c.created_at, c.updated_at,
   (select coalesce(jsonb_agg(distinct jsonb_build_object('kind', i.kind, 'value', i.value)), '[]')
-    from customer_identities i where i.tenant_id = c.tenant_id and i.customer_id = c.id) as identities`
+    from (
+      select kind, value from customer_identities where tenant_id = c.tenant_id and customer_id = c.id
+      union select 'phone', c.phone where c.phone is not null
+    ) i) as identities`
 const row = {
   id: 'uuid',
   name: 'text',
@@ -69,6 +72,13 @@ const insertIdentities = statement({
     order by b.id, g.kind, g.value`,
 })
 
+const findBot = statement({
+  name: 'customer_find_bot',
+  params: ['tenant_id'],
+  row: { id: 'uuid' },
+  sql: 'select id from bots where tenant_id = $1 limit 1',
+})
+
 const deleteIdentities = statement({
   name: 'customer_delete_identities',
   params: ['tenant_id', 'customer_id', 'kinds', 'values'],
@@ -84,7 +94,7 @@ const selectPage = statement({
   params: ['tenant_id', 'before_id', 'limit'],
   row,
   sql: `select ${columns} from customers c
-    where c.tenant_id = $1 and ($2::uuid is null or c.id < $2) order by c.id desc limit $3`,
+    where c.tenant_id = $1 and c.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by c.id desc limit $3`,
 })
 
 const selectOne = statement({
@@ -115,6 +125,8 @@ export type CustomerWritten =
   | { readonly kind: 'unknown' }
   /** A phone or another identity is another customer's. The transaction is spent: let it roll back. */
   | { readonly kind: 'identity_taken' }
+  /** An identity is known to a bot, and there is none. The transaction is to roll back. */
+  | { readonly kind: 'no_bot' }
 
 /** Adds a customer. The phone is an identity too: whoever writes from it is this customer. */
 export async function createCustomer(
@@ -167,6 +179,11 @@ async function withIdentities(
   id: string,
   identities: readonly CustomerIdentity[],
 ): Promise<CustomerWritten> {
+  // A phone is kept with the customer, and made known to each bot that comes later. The others would be lost.
+  if (identities.some(identity => identity.kind !== 'phone')) {
+    const bots = await tx.run(findBot, { tenant_id: tenantId })
+    if (bots.length === 0) return { kind: 'no_bot' }
+  }
   try {
     if (identities.length > 0)
       await tx.run(insertIdentities, { tenant_id: tenantId, customer_id: id, ...pairsOf(identities) })

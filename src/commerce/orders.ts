@@ -39,11 +39,21 @@ const fullRow = { ...orderRow, items: json<readonly OrderItem[]>() } as const
 
 const selectPage = statement({
   name: 'order_list',
-  params: ['tenant_id', 'before_id', 'customer_id', 'status', 'limit'],
+  params: ['tenant_id', 'before_id', 'status', 'limit'],
   row: fullRow,
   sql: `select ${fullColumns} from orders o
-    where o.tenant_id = $1 and ($2::uuid is null or o.id < $2) and ($3::uuid is null or o.customer_id = $3)
-      and ($4::text is null or o.status = $4)
+    where o.tenant_id = $1 and o.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      and ($3::text is null or o.status = $3)
+    order by o.id desc limit $4`,
+})
+
+const selectPageOfCustomer = statement({
+  name: 'order_list_of_customer',
+  params: ['tenant_id', 'customer_id', 'before_id', 'status', 'limit'],
+  row: fullRow,
+  sql: `select ${fullColumns} from orders o
+    where o.tenant_id = $1 and o.customer_id = $2
+      and o.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and ($4::text is null or o.status = $4)
     order by o.id desc limit $5`,
 })
 
@@ -96,13 +106,10 @@ export async function listOrders(
     readonly limit: number
   },
 ): Promise<Order[]> {
-  return await tx.run(selectPage, {
-    tenant_id: page.tenantId,
-    before_id: page.beforeId,
-    customer_id: page.customerId,
-    status: page.status,
-    limit: page.limit,
-  })
+  const { tenantId, beforeId, customerId, status, limit } = page
+  const common = { tenant_id: tenantId, before_id: beforeId, status, limit }
+  if (customerId === null) return await tx.run(selectPage, common)
+  return await tx.run(selectPageOfCustomer, { ...common, customer_id: customerId })
 }
 
 /** Undefined where the tenant has no such order. */

@@ -61,7 +61,7 @@ const selectPage = statement({
   params: ['tenant_id', 'before_id', 'limit'],
   row,
   sql: `select ${columns} from products
-    where tenant_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3`,
+    where tenant_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $3`,
 })
 
 const selectOne = statement({

@@ -1,4 +1,4 @@
-import type * as v from 'valibot'
+import * as v from 'valibot'
 
 /** A JSON Schema, as it stands in an OpenAPI 3.1 document. */
 export type JsonSchema = { readonly [key: string]: unknown }
@@ -6,16 +6,25 @@ export type JsonSchema = { readonly [key: string]: unknown }
 const names = new WeakMap<object, string>()
 const written = new WeakMap<object, JsonSchema>()
 
+type Same<TSchema extends v.GenericSchema> = v.GenericSchema<v.InferInput<TSchema>, v.InferOutput<TSchema>>
+
 /** Gives a schema a name, under which the API document shows it once. */
-export function named<TSchema extends v.GenericSchema>(name: string, schema: TSchema): TSchema {
-  names.set(schema, name)
-  return schema
+export function named<TSchema extends v.GenericSchema>(name: string, schema: TSchema): Same<TSchema> {
+  const whole = wholeOf(schema)
+  names.set(whole, name)
+  return whole
 }
 
 /** Says in JSON Schema what a schema takes, where it cannot be told from its parts. */
-export function writtenAs<TSchema extends v.GenericSchema>(jsonSchema: JsonSchema, schema: TSchema): TSchema {
-  written.set(schema, jsonSchema)
-  return schema
+export function writtenAs<TSchema extends v.GenericSchema>(jsonSchema: JsonSchema, schema: TSchema): Same<TSchema> {
+  const whole = wholeOf(schema)
+  written.set(whole, jsonSchema)
+  return whole
+}
+
+/** The conversion looks at a pipe's parts only, so one that is to be met as a whole is wrapped: a union of one. */
+function wholeOf<TSchema extends v.GenericSchema>(schema: TSchema): Same<TSchema> {
+  return 'pipe' in schema ? v.union([schema]) : schema
 }
 
 /** The shape in which hono-openapi takes a schema; it is turned into JSON Schema only when the document is asked for. */

@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { generateSpecs } from 'hono-openapi'
+import { errorCatalogue } from '../lib/errors.ts'
 import { documented, type JsonSchema } from './json-schema.ts'
 import type { Env } from './parts.ts'
 import { flowDocument } from './routes/flows.ts'
@@ -40,13 +41,29 @@ async function generate(app: Hono<Env>, version: string): Promise<JsonSchema> {
   })
   return {
     ...document,
-    paths: { ...operationPaths(), ...document.paths },
+    paths: { ...operationPaths(), ...withQueryErrors(document.paths) },
     components: {
       ...document.components,
       schemas: { Health: health, ...flow.components.schemas, ...document.components?.schemas },
       securitySchemes: { access_token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
     },
   }
+}
+
+type Paths = NonNullable<Awaited<ReturnType<typeof generateSpecs>>['paths']>
+
+/** Whatever takes a query refuses one that is wrong. */
+function withQueryErrors(paths: Paths): Paths {
+  for (const methods of Object.values(paths))
+    for (const operation of [methods?.get, methods?.post])
+      if (operation?.parameters?.some(parameter => 'in' in parameter && parameter.in === 'query'))
+        operation.responses = { 422: refusal, ...operation.responses }
+  return paths
+}
+
+const refusal = {
+  description: errorCatalogue.invalid.title,
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 }
 
 /** What every role answers, beside the API. */
@@ -63,17 +80,19 @@ function operationPaths(): JsonSchema {
       },
     },
   })
-  const metrics = { description: 'Done', content: { 'text/plain': { schema: { type: 'string' } } } }
+  const page = (operationId: string, summary: string, type: string, schema: JsonSchema) => ({
+    get: {
+      tags: ['Operation'],
+      operationId,
+      summary,
+      responses: { 200: { description: 'Done', content: { [type]: { schema } } } },
+    },
+  })
   return {
     '/health': healthGet('getHealth'),
     '/api/health': healthGet('getApiHealth'),
-    '/metrics': {
-      get: {
-        tags: ['Operation'],
-        operationId: 'getMetrics',
-        summary: 'Figures for Prometheus',
-        responses: { 200: metrics },
-      },
-    },
+    '/metrics': page('getMetrics', 'Figures for Prometheus', 'text/plain', { type: 'string' }),
+    '/openapi.json': page('getOpenApi', 'This document', 'application/json', { type: 'object' }),
+    '/docs': page('getDocs', 'This document, for people', 'text/html', { type: 'string' }),
   }
 }

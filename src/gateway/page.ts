@@ -5,18 +5,18 @@ import { writtenAs } from './json-schema.ts'
 const limitDefault = 20
 const limitMax = 100
 
-const limitSchema = writtenAs(
-  { type: 'integer', minimum: 1, maximum: limitMax, default: limitDefault },
-  v.pipe(
-    v.string(),
-    v.regex(/^(?:[1-9]\d?|100)$/, `Must be a whole number from 1 to ${limitMax}`),
-    v.transform(Number),
-  ),
+const limitSchema = v.pipe(
+  v.string(),
+  v.regex(/^(?:[1-9]\d?|100)$/, `Must be a whole number from 1 to ${limitMax}`),
+  v.transform(Number),
 )
 
 /** The query of a list. */
 export const pageQuery = {
-  limit: v.optional(limitSchema, String(limitDefault)),
+  limit: writtenAs(
+    { type: 'integer', minimum: 1, maximum: limitMax, default: limitDefault },
+    v.optional(limitSchema, String(limitDefault)),
+  ),
   cursor: v.optional(v.pipe(v.string(), v.maxLength(500), v.description('`next_cursor` of the page before'))),
 }
 

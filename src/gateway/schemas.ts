@@ -5,13 +5,13 @@ import { named, writtenAs } from './json-schema.ts'
 // The pieces that the bodies and answers of the routes are made of.
 
 /** `min` to `max` characters; where there must be one, not only blanks. */
-export function text(max: number, min = 1) {
-  return v.pipe(
+export function text(max: number, min = 1): v.GenericSchema<string> {
+  const bounded = v.pipe(
     v.string('Must be a text'),
     v.minLength(min, min === 1 ? 'Must not be empty' : `Must have at least ${min} characters`),
     v.maxLength(max, `Must have at most ${max} characters`),
-    v.regex(min > 0 ? /\S/ : /^/, 'Must not be empty'),
   )
+  return min === 0 ? bounded : v.pipe(bounded, v.regex(/\S/, 'Must not be empty'))
 }
 
 export function integer(min: number, max: number) {

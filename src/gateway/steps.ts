@@ -1,6 +1,8 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { uniqueSymbol } from 'hono-openapi'
 import * as v from 'valibot'
+import { isBoundedJson } from '../flow/json.ts'
+import { JSON_DEPTH_MAX } from '../flow/limits.ts'
 import { verifyAccessToken } from '../identity/access-token.ts'
 import { isAllowed, type Permission } from '../identity/permissions.ts'
 import { AppError, type ErrorCode, errorCatalogue, type FieldError } from '../lib/errors.ts'
@@ -122,20 +124,25 @@ function hasBody(request: Request): boolean {
 /** What PostgreSQL cannot store is replaced at the door, so that no text can break a statement later. */
 async function readStorable(request: Request): Promise<Json> {
   const given = await readJson(request, bodyBytesMax)
-  try {
-    // What JSON.parse gave is JSON.
-    return storableJson(given as Json)
-  } catch {
-    throw new AppError('not_json', 'The body is nested too deeply.')
-  }
+  if (!isBoundedJson(given, Number.POSITIVE_INFINITY))
+    throw new AppError(
+      'not_json',
+      `The body is nested deeper than ${JSON_DEPTH_MAX}, or has a number or a name that is refused.`,
+    )
+  return storableJson(given)
 }
 
-/** The data as the schema gives it. Throws `invalid` with every field that is wrong. */
+/** The data as the schema gives it. Throws `invalid` with every field that is wrong, each once. */
 function check<TSchema extends ObjectSchema>(schema: TSchema, data: unknown): v.InferOutput<TSchema> {
   const parsed = v.safeParse(schema, data)
   if (parsed.success) return parsed.output
-  const errors = parsed.issues.slice(0, fieldErrorsMax).map(fieldError)
-  throw invalid(errors)
+  const first = new Map(
+    parsed.issues
+      .map(fieldError)
+      .reverse()
+      .map(error => [error.path, error]),
+  )
+  throw invalid([...first.values()].reverse().slice(0, fieldErrorsMax))
 }
 
 /** The error for fields that are wrong. */

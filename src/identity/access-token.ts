@@ -1,3 +1,4 @@
+import * as v from 'valibot'
 import { equalBytes, hmacSha256 } from '../lib/crypto.ts'
 import { isUuid } from '../lib/ids.ts'
 import { type Role, roles } from './permissions.ts'
@@ -28,12 +29,18 @@ export function verifyAccessToken(token: string, secret: string, nowMs: number):
   return readClaims(decode(body), nowMs)
 }
 
+const claimsSchema = v.object({
+  sub: v.pipe(v.string(), v.check(isUuid)),
+  tenant_id: v.pipe(v.string(), v.check(isUuid)),
+  role: v.picklist(roles),
+  exp: v.number(),
+})
+
 function readClaims(claims: unknown, nowMs: number): Identity | null {
-  if (typeof claims !== 'object' || claims === null) return null
-  const { sub, tenant_id, role, exp } = { sub: '', tenant_id: '', role: '', exp: 0, ...claims }
-  const known = roles.find(name => name === role)
-  if (known === undefined || !isUuid(sub) || !isUuid(tenant_id) || exp * 1000 <= nowMs) return null
-  return { userId: sub, tenantId: tenant_id, role: known }
+  const parsed = v.safeParse(claimsSchema, claims)
+  if (!parsed.success || parsed.output.exp * 1000 <= nowMs) return null
+  const { sub, tenant_id, role } = parsed.output
+  return { userId: sub, tenantId: tenant_id, role }
 }
 
 function encode(value: object): string {

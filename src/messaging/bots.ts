@@ -52,7 +52,7 @@ const selectPage = statement({
   params: ['tenant_id', 'before_id', 'limit'],
   row,
   sql: `select ${columns} from bots
-    where tenant_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3`,
+    where tenant_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $3`,
 })
 
 const selectOne = statement({
@@ -93,6 +93,17 @@ const findRival = statement({
   params: ['tenant_id', 'id', 'provider', 'setting', 'value'],
   row: { id: 'uuid' },
   sql: `select id from bots where tenant_id = $1 and id <> $2 and provider = $3 and config ->> $4 = $5 limit 1`,
+})
+
+// Of two customers with one phone, the one who came first.
+const makePhonesKnown = statement({
+  name: 'bot_make_phones_known',
+  params: ['tenant_id', 'id'],
+  row: {},
+  sql: `insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
+    select distinct on (phone) tenant_id, $2, 'phone', phone, id from customers
+    where tenant_id = $1 and phone is not null order by phone, id
+    on conflict do nothing`,
 })
 
 const findFlow = statement({
@@ -160,6 +171,8 @@ export async function createBot(
     flow_id: fields.flow_id,
   })
   await seal(tx, sealer, tenantId, id, read.config.secrets)
+  // The customers there are, entered by hand or met by another bot, are whom this one will hear from.
+  await tx.run(makePhonesKnown, { tenant_id: tenantId, id })
   return written(bot)
 }
 

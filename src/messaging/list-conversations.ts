@@ -50,8 +50,9 @@ const selectPage = statement({
     cross join lateral (
       select k.* from conversations k
       where k.tenant_id = $1 and k.status = s.status and ($3::uuid is null or k.bot_id = $3)
-        and ($5::bigint is null or (k.last_message_at, k.id) <
-          (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::uuid))
+        and (k.last_message_at, k.id) < (
+          coalesce(timestamptz 'epoch' + $5::bigint * interval '1 microsecond', 'infinity'),
+          coalesce($6::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         and ($4::text is null or exists (
           select from customers p where p.tenant_id = k.tenant_id and p.id = k.customer_id
             and (position(lower($4) in lower(p.name)) > 0 or position($4 in coalesce(p.phone, '')) > 0)))
@@ -139,7 +140,7 @@ const selectMessages = statement({
   params: ['tenant_id', 'conversation_id', 'before_id', 'limit'],
   row: messageRow,
   sql: `select id, direction, content, status, error, provider_message_id, created_at from messages
-    where tenant_id = $1 and conversation_id = $2 and ($3::uuid is null or id < $3) order by id desc limit $4`,
+    where tenant_id = $1 and conversation_id = $2 and id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $4`,
 })
 
 /** Newest first; `beforeId` is the last one of the page before. */

@@ -14,7 +14,8 @@ export type DueMessage = {
   readonly window_expires_at: Date | null
   readonly phone: string | null
   readonly bsuid: string | null
-  readonly bot_status: string
+  /** Null where the bot was deleted. */
+  readonly bot_status: string | null
   readonly created_at: Date
 }
 
@@ -55,28 +56,40 @@ const readDue = statement({
     window_expires_at: nullable('timestamptz'),
     phone: nullable('text'),
     bsuid: nullable('text'),
-    bot_status: 'text',
+    bot_status: nullable('text'),
   },
-  sql: `select m.tenant_id, m.conversation_id, m.id, m.content, c.window_expires_at, b.status as bot_status,
-      max(i.value) filter (where i.kind = 'phone') as phone, max(i.value) filter (where i.kind = 'bsuid') as bsuid
+  sql: `select g.tenant_id, g.conversation_id, g.id, m.content, c.window_expires_at, b.status as bot_status,
+      i.phone, i.bsuid
     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
-    join messages m using (tenant_id, conversation_id, id)
-    join conversations c on c.tenant_id = g.tenant_id and c.id = g.conversation_id
-    join bots b on b.tenant_id = g.tenant_id and b.id = m.bot_id
-    left join customer_identities i
-      on i.tenant_id = g.tenant_id and i.customer_id = c.customer_id and i.bot_id = m.bot_id
-    group by m.tenant_id, m.conversation_id, m.id, m.content, c.window_expires_at, b.status`,
+    cross join lateral (
+      select content, bot_id from messages
+      where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) m
+    cross join lateral (
+      select customer_id, window_expires_at from conversations
+      where tenant_id = g.tenant_id and id = g.conversation_id offset 0) c
+    left join lateral (select status from bots where tenant_id = g.tenant_id and id = m.bot_id offset 0) b on true
+    cross join lateral (
+      select max(value) filter (where kind = 'phone') as phone, max(value) filter (where kind = 'bsuid') as bsuid
+      from customer_identities
+      where tenant_id = g.tenant_id and customer_id = c.customer_id and bot_id = m.bot_id) i`,
 })
 
+// In the statements below the rows are looked up one by one, whatever the planner thinks of the table: a queue that was
+// empty when it was last vacuumed counts as empty for a while, and a plan for that reads the whole queue for each row.
 const updateRows = statement({
   name: 'outbox_update',
   params: ['tenant_ids', 'conversation_ids', 'ids', 'states', 'due_ats', 'attempts'],
   row: {},
-  sql: `update outbox o set state = g.state, due_at = g.due_at, attempts = g.attempts,
-      sent_at = case when g.state = 'sending' then now() else o.sent_at end
-    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::int[]) as g
-      (tenant_id, conversation_id, id, state, due_at, attempts)
-    where o.tenant_id = g.tenant_id and o.conversation_id = g.conversation_id and o.id = g.id`,
+  sql: `with given as materialized (
+      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::int[]) as g
+        (tenant_id, conversation_id, id, state, due_at, attempts))
+    update outbox o set (state, due_at, attempts, sent_at) = (
+      select g.state, g.due_at, g.attempts, case when g.state = 'sending' then now() else o.sent_at end
+      from given g where g.id = o.id)
+    where o.ctid = any (array(
+      select r.ctid from given g cross join lateral (
+        select ctid from outbox
+        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) r))`,
 })
 
 // The next is touched whether it is due or not: a claim that puts it off at this moment holds its row, and is waited for.
@@ -85,17 +98,20 @@ const endRows = statement({
   params: ['tenant_ids', 'conversation_ids', 'ids'],
   row: { conversation_id: 'uuid' },
   sql: `with ended as (
-      delete from outbox o using unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
-      where o.tenant_id = g.tenant_id and o.conversation_id = g.conversation_id and o.id = g.id
-      returning o.tenant_id, o.conversation_id, o.id
+      delete from outbox where ctid = any (array(
+        select r.ctid from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+        cross join lateral (
+          select ctid from outbox
+          where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) r))
+      returning tenant_id, conversation_id
     )
-    update outbox o set due_at = now() from (
-      select distinct on (n.tenant_id, n.conversation_id) n.tenant_id, n.conversation_id, n.id
-      from ended e join outbox n on n.tenant_id = e.tenant_id and n.conversation_id = e.conversation_id
-      where n.id not in (select id from ended)
-      order by n.tenant_id, n.conversation_id, n.id) next
-    where o.tenant_id = next.tenant_id and o.conversation_id = next.conversation_id and o.id = next.id
-      and o.state = 'queued' and o.attempts = 0
+    update outbox o set due_at = now()
+    where o.state = 'queued' and o.attempts = 0 and o.ctid = any (array(
+      select n.ctid from (select distinct tenant_id, conversation_id from ended) e
+      cross join lateral (
+        select ctid from outbox
+        where tenant_id = e.tenant_id and conversation_id = e.conversation_id and not (id = any ($3::uuid[]))
+        order by id limit 1) n))
     returning o.conversation_id`,
 })
 
@@ -103,12 +119,18 @@ const putOff = statement({
   name: 'outbox_put_off',
   params: ['tenant_ids', 'conversation_ids', 'ids', 'head_ids', 'due_ats'],
   row: {},
-  sql: `update outbox o set due_at = g.due_at
-    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[]) as g
-      (tenant_id, conversation_id, id, head_id, due_at)
-    where o.tenant_id = g.tenant_id and o.conversation_id = g.conversation_id and o.id = g.id and exists (
-      select from outbox h
-      where h.tenant_id = g.tenant_id and h.conversation_id = g.conversation_id and h.id = g.head_id)`,
+  sql: `with given as materialized (
+      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[]) as g
+        (tenant_id, conversation_id, id, head_id, due_at))
+    update outbox o set due_at = (select g.due_at from given g where g.id = o.id)
+    where o.ctid = any (array(
+      select r.ctid from given g
+      cross join lateral (
+        select ctid from outbox
+        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) r
+      cross join lateral (
+        select from outbox
+        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.head_id offset 0) h))`,
 })
 
 const releaseBot = statement({

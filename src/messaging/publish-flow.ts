@@ -47,7 +47,7 @@ const selectVersions = statement({
   params: ['tenant_id', 'flow_id', 'before_version', 'limit'],
   row: versionRow,
   sql: `select version, document, published_by, published_at from flow_versions
-    where tenant_id = $1 and flow_id = $2 and ($3::int is null or version < $3) order by version desc limit $4`,
+    where tenant_id = $1 and flow_id = $2 and version < coalesce($3::int, 2147483647) order by version desc limit $4`,
 })
 
 /** What came of publishing. */

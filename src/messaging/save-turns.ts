@@ -71,12 +71,17 @@ const clearTimers = statement({
     where t.tenant_id = g.tenant_id and t.conversation_id = g.conversation_id and t.kind = 'answer'`,
 })
 
+// The rows are looked up one by one, whatever the planner thinks of the table: a queue that was empty when it was last
+// vacuumed counts as empty for a while, and a plan for that reads the whole queue for each row.
 const endInbox = statement({
   name: 'turn_end_inbox',
   params: ['tenant_ids', 'conversation_ids', 'ids'],
   row: {},
-  sql: `delete from inbox i using unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
-    where i.tenant_id = g.tenant_id and i.conversation_id = g.conversation_id and i.id = g.id`,
+  sql: `delete from inbox where ctid = any (array(
+      select i.ctid from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+      cross join lateral (
+        select ctid from inbox
+        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) i))`,
 })
 
 const updateConversations = statement({

@@ -279,6 +279,7 @@ export async function startSender(options: Options): Promise<Sender> {
 
 /** What can be known before asking the provider. */
 function refuse(message: DueMessage, now: number): MessageError | null {
+  if (message.bot_status === null) return { code: 'bot_deleted', message: 'The bot was deleted before this was sent.' }
   if (addressOf(message) === null)
     return { code: 'no_address', message: 'Nothing is known of the customer that this bot could write to.' }
   const { window_expires_at, content } = message

@@ -38,7 +38,7 @@ test(`kill -9 at ${rounds} random moments (seed ${seed}): no message is lost, no
   const random = randomFrom(seed)
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
   chmodSync(dataDir, 0o755)
-  const emulator = await startEmulator({ port: 0, rates: 'off' })
+  const emulator = await startEmulator({ port: 0, rates: 'off', limits: { requestsMax: 20_000 } })
   const adapterPort = await freePort()
   const environment = {
     DASHOFFICE_DATA_DIR: dataDir,
@@ -158,11 +158,14 @@ async function control(emulatorUrl: string, path: string): Promise<any> {
   return await (await fetch(`${emulatorUrl}/emulator${path}`)).json()
 }
 
-/** Every reply that lies on a phone, with the places at which it does. */
+/** Every reply that the emulator took, with its places among all of them. */
 async function replies(emulatorUrl: string): Promise<Map<string, number[]>> {
   const found = new Map<string, number[]>()
-  const { data } = await control(emulatorUrl, '/messages?direction=outbound')
-  for (const { seq, content } of data) found.set(content.text, [...(found.get(content.text) ?? []), seq])
+  const { data } = await control(emulatorUrl, '/requests')
+  const taken = data.filter((request: { message_id: string | null }) => request.message_id !== null)
+  taken.forEach(({ body }: { body: { text: { body: string } } }, place: number) => {
+    found.set(body.text.body, [...(found.get(body.text.body) ?? []), place + 1])
+  })
   return found
 }
 

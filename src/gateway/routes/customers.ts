@@ -16,7 +16,7 @@ import { named } from '../json-schema.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Env, inTenant, type Parts } from '../parts.ts'
 import { email, jsonObject, phone, readOnly, text, time, uuid } from '../schemas.ts'
-import { body, describe, found, idOf, makeGuard, notFound, query } from '../steps.ts'
+import { body, describe, found, idOf, invalid, makeGuard, notFound, query } from '../steps.ts'
 
 const identitiesMax = 20
 const variablesBytesMax = 64 * 1024
@@ -151,6 +151,8 @@ export function customerRoutes(parts: Parts): Hono<Env> {
 function accept(written: CustomerWritten): Customer {
   if (written.kind === 'written') return written.customer
   if (written.kind === 'unknown') throw notFound('customer')
+  if (written.kind === 'no_bot')
+    throw invalid([{ path: 'identities', message: 'Are known to bots, of which there is none yet: add a bot first' }])
   throw new AppError('conflict', 'The phone or another identity is of another customer.')
 }
 

@@ -75,17 +75,7 @@ export function openDatabase(target: string | PostgresConnection, metrics: Metri
 
 /** A pool on a URL or on the embedded server. */
 export function connect(target: string | PostgresConnection, max: number): SQL {
-  const common = {
-    max,
-    connectionTimeout: connectTimeoutSeconds,
-    connection: {
-      application_name: 'dashoffice',
-      plan_cache_mode: 'force_generic_plan',
-      enable_seqscan: 'off',
-      enable_hashjoin: 'off',
-      enable_mergejoin: 'off',
-    },
-  }
+  const common = { max, connectionTimeout: connectTimeoutSeconds, connection: { application_name: 'dashoffice' } }
   if (typeof target === 'string') return new SQL({ ...common, url: target, adapter: 'postgres' })
   const { host, port, user, password, database } = target
   return new SQL({ ...common, adapter: 'postgres', hostname: host, port, username: user, password, database })

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
+import { findBotWithSecrets } from '../../messaging/find-bot.ts'
+import { statement } from '../../stores/postgres/statement.ts'
+
+let gateway: TestGateway
+beforeAll(async () => {
+  gateway = await openTestGateway()
+})
+afterAll(() => gateway.close())
+
+const secrets = { access_token: 'EAAG-token', app_secret: 'shh-app-secret', verify_token: 'shh-verify' }
+const masked = { access_token: '••••', app_secret: '••••', verify_token: '••••' }
+const bot = (number: string) => ({ name: 'Shop', provider: 'meta', config: { phone_number_id: number, ...secrets } })
+
+const add = (as: Caller, number: string) => gateway.call('POST', '/api/bots', { as, body: bot(number) })
+const opened = (id: string) =>
+  gateway.database.transaction({ role: 'worker' }, tx => findBotWithSecrets(tx, gateway.sealer, id))
+
+test('nobody reads or writes bots without logging in', async () => {
+  expect((await gateway.call('GET', '/api/bots')).status).toBe(401)
+  expect((await gateway.call('POST', '/api/bots', { body: bot('1') })).status).toBe(401)
+})
+
+test('agents and viewers change no bot', async () => {
+  const owner = await gateway.addCaller()
+  const path = `/api/bots/${textAt(await add(owner, '1'), 'id')}`
+  for (const role of ['agent', 'viewer'] as const) {
+    const as = await gateway.addCaller(role, owner.tenantId)
+    expect((await add(as, '2')).status).toBe(403)
+    expect((await gateway.call('PUT', path, { as, body: {} })).status).toBe(403)
+    expect((await gateway.call('DELETE', path, { as })).status).toBe(403)
+    expect((await gateway.call('GET', path, { as })).status).toBe(200)
+  }
+  expect((await add(await gateway.addCaller('admin', owner.tenantId), '2')).status).toBe(201)
+})
+
+test("another tenant's bot and flow are not there", async () => {
+  const [owner, stranger] = [await gateway.addCaller(), await gateway.addCaller()]
+  const path = `/api/bots/${textAt(await add(owner, '1'), 'id')}`
+  for (const address of [path, `${path}/status`])
+    expect((await gateway.call('GET', address, { as: stranger })).status).toBe(404)
+  expect((await gateway.call('PUT', path, { as: stranger, body: { name: 'Mine' } })).status).toBe(404)
+  expect((await gateway.call('DELETE', path, { as: stranger })).status).toBe(404)
+  const flow = textAt(await gateway.call('POST', '/api/flows', { as: owner, body: { name: 'Hi' } }), 'id')
+  const stolen = await gateway.call('POST', '/api/bots', { as: stranger, body: { ...bot('1'), flow_id: flow } })
+  expect([stolen.status, at(stolen, 'errors.0.path')]).toEqual([422, 'flow_id'])
+})
+
+test('a config is checked for its provider, and what is wrong is named without being shown', async () => {
+  const as = await gateway.addCaller()
+  const config = { phone_number_id: '1/../2', access_token: 'tok en', app_secret: 7, colour: 'red' }
+  const answer = await gateway.call('POST', '/api/bots', { as, body: { ...bot('1'), config } })
+  expect(answer.status).toBe(422)
+  expect(JSON.parse(answer.text).errors.map((error: { path: string }) => error.path)).toEqual([
+    'config.phone_number_id',
+    'config.access_token',
+    'config.app_secret',
+    'config.verify_token',
+    'config.colour',
+  ])
+  expect(answer.text).not.toContain('tok en')
+  const masks = await gateway.call('POST', '/api/bots', {
+    as,
+    body: { ...bot('1'), config: { phone_number_id: '1', ...masked } },
+  })
+  expect(at(masks, 'errors.0.path')).toBe('config.access_token')
+})
+
+test('a provider that this version does not connect is refused in plain words', async () => {
+  const as = await gateway.addCaller()
+  for (const provider of ['baileys', 'official', 'twilio', 'evolution']) {
+    const answer = await gateway.call('POST', '/api/bots', { as, body: { name: 'Shop', provider, config: {} } })
+    expect([answer.status, at(answer, 'errors.0.path')]).toEqual([422, 'provider'])
+  }
+  expect((await gateway.call('POST', '/api/bots', { as, body: { ...bot('1'), provider: 'telegram' } })).status).toBe(
+    422,
+  )
+})
+
+test('two bots of a tenant cannot be on one number, however many try at once', async () => {
+  const as = await gateway.addCaller()
+  const statuses = (await Promise.all([add(as, '1'), add(as, '1'), add(as, '1')])).map(answer => answer.status)
+  expect(statuses.sort()).toEqual([201, 409, 409])
+  const other = textAt(await add(as, '2'), 'id')
+  const moved = await gateway.call('PUT', `/api/bots/${other}`, { as, body: { config: { phone_number_id: '1' } } })
+  expect([moved.status, at(moved, 'errors.0.path')]).toEqual([409, 'config.phone_number_id'])
+})
+
+test('secrets are in no answer, and reach the adapter', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, '1')
+  expect(made.json).toMatchObject({ provider: 'meta', flow_id: null, config: { phone_number_id: '1', ...masked } })
+  const id = textAt(made, 'id')
+  const path = `/api/bots/${id}`
+  const answers = [
+    made,
+    await gateway.call('GET', path, { as }),
+    await gateway.call('GET', '/api/bots', { as }),
+    await gateway.call('PUT', path, { as, body: { name: 'Other' } }),
+    await gateway.call('GET', `${path}/status`, { as }),
+  ]
+  for (const { text } of answers) for (const secret of Object.values(secrets)) expect(text).not.toContain(secret)
+  expect(await opened(id)).toMatchObject({ tenantId: as.tenantId, config: { phone_number_id: '1', ...secrets } })
+})
+
+test('secrets are sealed in the database, for their bot alone', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await add(as, '1'), 'id')
+  const read = statement({
+    name: 'test_bot_at_rest',
+    params: ['id'],
+    row: { config: 'text', sealed: 'bytea' },
+    sql: 'select b.config::text as config, s.sealed from bots b join bot_secrets s on s.bot_id = b.id where b.id = $1',
+  })
+  const [stored] = await gateway.database.transaction({ role: 'worker' }, tx => tx.run(read, { id }))
+  const atRest = `${stored?.config} ${Buffer.from(stored?.sealed ?? []).toString('latin1')}`
+  for (const secret of Object.values(secrets)) expect(atRest).not.toContain(secret)
+  expect(() => gateway.sealer.open(stored?.sealed ?? new Uint8Array(), crypto.randomUUID())).toThrow()
+})
+
+test('a secret that is sent back masked, or left out, stays; another one replaces it', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, '1')
+  const id = textAt(made, 'id')
+  const put = (body: unknown) => gateway.call('PUT', `/api/bots/${id}`, { as, body })
+  expect((await put({ ...JSON.parse(made.text), name: 'Renamed' })).status).toBe(200)
+  expect((await opened(id))?.config).toEqual({ phone_number_id: '1', ...secrets })
+  expect((await put({ config: { ...masked, access_token: 'new-token' } })).status).toBe(200)
+  expect((await opened(id))?.config).toEqual({ phone_number_id: '1', ...secrets, access_token: 'new-token' })
+})
+
+test('a change is told to those who keep bots in memory', async () => {
+  const as = await gateway.addCaller()
+  const told: string[] = []
+  const stop = gateway.bus.subscribe('bot.changed', id => told.push(id))
+  const id = textAt(await add(as, '1'), 'id')
+  await gateway.call('PUT', `/api/bots/${id}`, { as, body: { name: 'Other' } })
+  await gateway.call('DELETE', `/api/bots/${id}`, { as })
+  await Bun.sleep(1)
+  stop()
+  expect(told).toEqual([id, id, id])
+})
+
+test('a bot is listed, told how it is connected, and removed with its secrets', async () => {
+  const as = await gateway.addCaller()
+  const ids = [textAt(await add(as, '1'), 'id'), textAt(await add(as, '2'), 'id')].reverse()
+  expect(column(await gateway.call('GET', '/api/bots', { as }), 'id')).toEqual(ids)
+  const status = await gateway.call('GET', `/api/bots/${ids[0]}/status`, { as })
+  expect(status.json).toEqual({ status: 'disconnected', status_reason: null })
+  expect((await gateway.call('DELETE', `/api/bots/${ids[0]}`, { as })).status).toBe(204)
+  expect((await gateway.call('GET', `/api/bots/${ids[0]}`, { as })).status).toBe(404)
+  expect(await opened(ids[0] ?? '')).toBeNull()
+})

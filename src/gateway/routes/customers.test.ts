@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
+
+let gateway: TestGateway
+beforeAll(async () => {
+  gateway = await openTestGateway()
+})
+afterAll(() => gateway.close())
+
+const ana = { name: 'Ana', phone: '+573001234567' }
+const config = { access_token: 'token', app_secret: 'secret', verify_token: 'verify' }
+
+async function addBot(as: Caller, number: string): Promise<void> {
+  const body = { name: number, provider: 'meta', config: { ...config, phone_number_id: number } }
+  expect((await gateway.call('POST', '/api/bots', { as, body })).status).toBe(201)
+}
+const add = (as: Caller, body: unknown) => gateway.call('POST', '/api/customers', { as, body })
+
+test('nobody reads or writes customers without logging in', async () => {
+  expect((await gateway.call('GET', '/api/customers')).status).toBe(401)
+  expect((await gateway.call('POST', '/api/customers', { body: ana })).status).toBe(401)
+})
+
+test('agents write customers, viewers do not', async () => {
+  const owner = await gateway.addCaller()
+  expect((await add(await gateway.addCaller('agent', owner.tenantId), ana)).status).toBe(201)
+  expect((await add(await gateway.addCaller('viewer', owner.tenantId), ana)).status).toBe(403)
+})
+
+test("another tenant's customer is not there", async () => {
+  const [owner, stranger] = [await gateway.addCaller(), await gateway.addCaller()]
+  const path = `/api/customers/${textAt(await add(owner, ana), 'id')}`
+  expect((await gateway.call('GET', path, { as: stranger })).status).toBe(404)
+  expect((await gateway.call('PUT', path, { as: stranger, body: { name: 'Eve' } })).status).toBe(404)
+  expect((await gateway.call('DELETE', path, { as: stranger })).status).toBe(404)
+  expect(column(await gateway.call('GET', '/api/customers', { as: stranger }), 'id')).toEqual([])
+})
+
+test('a phone that is not E.164, an e-mail address that is none and an unknown kind of identity are refused', async () => {
+  const as = await gateway.addCaller()
+  const wrong = { phone: '3001234567', email: 'ana', identities: [{ kind: 'fax', value: '1' }] }
+  const answer = await add(as, wrong)
+  expect(answer.status).toBe(422)
+  expect(at(answer, 'errors.0.path')).toBe('phone')
+  expect(at(answer, 'errors.1.path')).toBe('email')
+  expect(at(answer, 'errors.2.path')).toBe('identities.0.kind')
+  expect((await add(as, { variables: 'x' })).status).toBe(422)
+})
+
+test('an identity is one customer of a tenant', async () => {
+  const [as, stranger] = [await gateway.addCaller(), await gateway.addCaller()]
+  await addBot(as, '1')
+  await addBot(stranger, '1')
+  expect((await add(as, ana)).status).toBe(201)
+  expect((await add(as, { ...ana, name: 'Another' })).status).toBe(409)
+  expect((await add(stranger, ana)).status).toBe(201)
+  const other = textAt(await add(as, { name: 'Other' }), 'id')
+  expect((await gateway.call('PUT', `/api/customers/${other}`, { as, body: { phone: ana.phone } })).status).toBe(409)
+  expect(at(await gateway.call('GET', `/api/customers/${other}`, { as }), 'phone')).toBeNull()
+})
+
+test('an identity of a bot needs a bot', async () => {
+  const as = await gateway.addCaller()
+  const identities = [{ kind: 'bsuid', value: 'CO.abc' }]
+  const refused = await add(as, { identities })
+  expect([refused.status, at(refused, 'errors.0.path')]).toEqual([422, 'identities'])
+  await addBot(as, '2')
+  const made = await add(as, { ...ana, identities })
+  expect(at(made, 'identities')).toEqual([...identities, { kind: 'phone', value: ana.phone }])
+})
+
+test('a customer with a phone is known to each bot, those that come later too', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await add(as, ana), 'id')
+  await addBot(as, '3')
+  expect((await add(as, { ...ana, name: 'Another' })).status).toBe(409)
+  expect(at(await gateway.call('GET', `/api/customers/${id}`, { as }), 'identities')).toEqual([
+    { kind: 'phone', value: ana.phone },
+  ])
+})
+
+test('a customer is added, changed in part or sent back whole, and removed', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, { ...ana, variables: { size: 'M' } })
+  expect(made.json).toMatchObject({ ...ana, email: null, variables: { size: 'M' } })
+  const path = `/api/customers/${textAt(made, 'id')}`
+  const changed = await gateway.call('PUT', path, { as, body: { email: 'ana@example.com' } })
+  expect(changed.json).toMatchObject({ ...ana, email: 'ana@example.com', variables: { size: 'M' } })
+  const sentBack = await gateway.call('PUT', path, { as, body: { ...JSON.parse(changed.text), phone: null } })
+  expect(sentBack.json).toMatchObject({ phone: null, email: 'ana@example.com' })
+  expect((await gateway.call('DELETE', path, { as })).status).toBe(204)
+  expect((await gateway.call('GET', path, { as })).status).toBe(404)
+})
+
+test('a customer who ordered is not removed', async () => {
+  const as = await gateway.addCaller()
+  const customer_id = textAt(await add(as, ana), 'id')
+  const product = { sku: 'tea', name: 'Tea', price_minor: 100, currency: 'COP', stock: 1 }
+  const product_id = textAt(await gateway.call('POST', '/api/products', { as, body: product }), 'id')
+  const order = { customer_id, items: [{ product_id, quantity: 1 }] }
+  expect((await gateway.call('POST', '/api/orders', { as, body: order })).status).toBe(201)
+  const refused = await gateway.call('DELETE', `/api/customers/${customer_id}`, { as })
+  expect([refused.status, at(refused, 'detail')]).toEqual([409, 'The customer has orders, which name them.'])
+})

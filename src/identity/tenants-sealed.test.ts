@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import type { SQL } from 'bun'
+import { createTestDatabase } from '../../test/support/postgres.ts'
+import { uuids } from '../lib/ids.ts'
+import { connect } from '../stores/postgres/database.ts'
+
+// Each table holds rows of two tenants; what a transaction may see of them is asked table by table.
+
+let created: Awaited<ReturnType<typeof createTestDatabase>>
+let admin: SQL
+const [ours, theirs] = [uuids.next(), uuids.next()]
+
+beforeAll(async () => {
+  created = await createTestDatabase()
+  admin = connect(created.connection, 2)
+  for (const tenant of [ours, theirs]) await seed(tenant)
+})
+afterAll(async () => {
+  await admin.close()
+  await created.drop()
+})
+
+/** A row in every table. */
+async function seed(t: string): Promise<void> {
+  const [user, flow, bot, customer, conversation, message, product, order] = Array.from({ length: 8 }, uuids.next)
+  await admin`insert into tenants (id, name) values (${t}, 'T')`
+  await admin`insert into users (tenant_id, id, name, email, password_hash, role)
+    values (${t}, ${user}, 'U', ${`${user}@example.com`}, '', 'owner')`
+  await admin`insert into refresh_tokens (tenant_id, id, user_id, family_id, token_hash, expires_at)
+    values (${t}, ${uuids.next()}, ${user}, ${uuids.next()}, ${uuids.next()}, now())`
+  await admin`insert into flows (tenant_id, id, name, document) values (${t}, ${flow}, 'F', '{}')`
+  await admin`insert into flow_versions (tenant_id, flow_id, version, document) values (${t}, ${flow}, 1, '{}')`
+  await admin`insert into bots (tenant_id, id, name, provider, config) values (${t}, ${bot}, 'B', 'meta', '{}')`
+  await admin`insert into bot_secrets (tenant_id, bot_id, key_id, sealed) values (${t}, ${bot}, '', '')`
+  await admin`insert into customers (tenant_id, id) values (${t}, ${customer})`
+  await admin`insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
+    values (${t}, ${bot}, 'phone', '+573001234567', ${customer})`
+  await admin`insert into conversations (tenant_id, id, bot_id, customer_id)
+    values (${t}, ${conversation}, ${bot}, ${customer})`
+  await admin`insert into conversation_events (tenant_id, conversation_id, seq, type, data, at)
+    values (${t}, ${conversation}, 1, 'closed', '{}', now())`
+  await admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+    values (${t}, ${conversation}, ${message}, ${bot}, 'outbound', '{}', 'queued')`
+  await admin`insert into message_statuses (tenant_id, bot_id, provider_message_id, status, provider_at)
+    values (${t}, ${bot}, 'wamid', 'sent', now())`
+  await admin`insert into inbox (tenant_id, conversation_id, id, kind, body)
+    values (${t}, ${conversation}, ${message}, 'close', '{}')`
+  await admin`insert into outbox (tenant_id, conversation_id, id, bot_id)
+    values (${t}, ${conversation}, ${message}, ${bot})`
+  await admin`insert into timers (tenant_id, conversation_id, kind, token, due_at)
+    values (${t}, ${conversation}, 'answer', '', now())`
+  await admin`insert into products (tenant_id, id, sku, name, price_minor, currency)
+    values (${t}, ${product}, 'S', 'P', 1, 'COP')`
+  await admin`insert into orders (tenant_id, id, number, customer_id, total_minor, currency)
+    values (${t}, ${order}, 1, ${customer}, 1, 'COP')`
+  await admin`insert into order_items (tenant_id, order_id, line, product_id, name, quantity, price_minor)
+    values (${t}, ${order}, 1, ${product}, 'P', 1, 1)`
+}
+
+async function tenantTables(): Promise<string[]> {
+  const rows: { table_name: string }[] = await admin`
+    select table_name from information_schema.columns
+    where table_schema = 'public' and column_name = 'tenant_id' order by table_name`
+  return rows.map(row => row.table_name)
+}
+
+/** Runs one statement as a request would, and rolls it back. A refusal is its SQLSTATE. */
+async function as(role: string, tenant: string, sql: string): Promise<Record<string, unknown>[] | string> {
+  const connection = await admin.reserve()
+  try {
+    await connection`begin`
+    await connection`select set_config('role', ${role}, true), set_config('app.tenant_id', ${tenant}, true)`
+    return await connection.unsafe(sql)
+  } catch (error) {
+    return error instanceof Error && 'errno' in error ? String(error.errno) : String(error)
+  } finally {
+    await connection`rollback`
+    connection.release()
+  }
+}
+
+test('every table holds rows of both tenants', async () => {
+  const tables = await tenantTables()
+  expect(tables.length).toBeGreaterThan(15)
+  for (const table of tables) {
+    const [row] = await admin.unsafe(`select count(distinct tenant_id)::int as tenants from ${table}`)
+    expect([table, row.tenants]).toEqual([table, 2])
+  }
+})
+
+test('the transaction of a tenant sees, changes and deletes its own rows only, in every table', async () => {
+  for (const table of await tenantTables()) {
+    const seen = await as('dashoffice_app', ours, `select distinct tenant_id from ${table}`)
+    expect([table, seen]).toEqual([table, [{ tenant_id: ours }]])
+    const where = `where tenant_id = '${theirs}' returning 1`
+    expect(await as('dashoffice_app', ours, `update ${table} set tenant_id = tenant_id ${where}`)).toEqual([])
+    expect(await as('dashoffice_app', ours, `delete from ${table} ${where}`)).toEqual([])
+  }
+  expect(await as('dashoffice_app', ours, 'select id from tenants')).toEqual([{ id: ours }])
+})
+
+test('it cannot give a row of its own to another tenant', async () => {
+  const refused = '42501'
+  for (const table of await tenantTables()) {
+    const stolen = `insert into ${table} select (jsonb_populate_record(t, jsonb_build_object('tenant_id', '${theirs}'))).*
+      from ${table} t limit 1`
+    expect([table, await as('dashoffice_app', ours, stolen)]).toEqual([table, refused])
+  }
+})
+
+test('without a tenant, and without a role, there are no rows', async () => {
+  for (const table of [...(await tenantTables()), 'tenants'])
+    expect([table, await as('dashoffice_app', '', `select 1 from ${table}`)]).toEqual([table, []])
+})
+
+test('who logs people in sees users, their tokens and their tenants, and nothing else', async () => {
+  for (const table of await tenantTables()) {
+    const seen = await as('dashoffice_auth', '', `select 1 from ${table}`)
+    expect([table, Array.isArray(seen)]).toEqual([table, ['users', 'refresh_tokens'].includes(table)])
+  }
+})
+
+test('who works for all tenants sees neither users nor tokens', async () => {
+  for (const table of ['users', 'refresh_tokens'])
+    expect(await as('dashoffice_worker', '', `select 1 from ${table}`)).toBe('42501')
+})

@@ -1,0 +1,137 @@
+import { makeGateway } from '../../src/gateway/gateway.ts'
+import type { Parts } from '../../src/gateway/parts.ts'
+import { signAccessToken } from '../../src/identity/access-token.ts'
+import type { Role } from '../../src/identity/permissions.ts'
+import { addTenant, addUser } from '../../src/identity/users.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { makeSealer } from '../../src/lib/crypto.ts'
+import { uuids } from '../../src/lib/ids.ts'
+import { makeLog } from '../../src/lib/log.ts'
+import { makeMetrics } from '../../src/lib/metrics.ts'
+import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
+import { openDatabase } from '../../src/stores/postgres/database.ts'
+import { type ApiDocument, faultsOf } from './api-document.ts'
+import { createTestDatabase } from './postgres.ts'
+
+const secret = 'a-secret-for-tests-of-32-bytes-or-more'
+
+/** A user of a tenant, as the gateway knows them. */
+export type Caller = { readonly tenantId: string; readonly userId: string; readonly token: string }
+
+/** A request: a body that is no string goes as JSON. */
+export type Call = {
+  readonly as?: Caller
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** An answer, read. */
+export type Answer = {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: unknown
+}
+
+/** The value at a place like `data.0.id` in an answer; undefined where there is none. */
+export function at(answer: Answer, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (value === null || typeof value !== 'object' ? undefined : Reflect.get(value, key)),
+      answer.json,
+    )
+}
+
+/** The same, for a text that must be there. */
+export function textAt(answer: Answer, path: string): string {
+  const value = at(answer, path)
+  if (typeof value !== 'string') throw new Error(`No text at ${path} of ${answer.status} ${answer.text}`)
+  return value
+}
+
+/** The values under a key of each item of a list's answer. */
+export function column(answer: Answer, key: string): unknown[] {
+  const data = at(answer, 'data')
+  return Array.isArray(data) ? data.map(item => item[key]) : []
+}
+
+export type TestGateway = Awaited<ReturnType<typeof openTestGateway>>
+
+/**
+ * A gateway on a database of its own, called without a socket. Every answer is held against the API document: one
+ * that it does not describe is an error of the test.
+ */
+export async function openTestGateway(changes: Partial<Parts> = {}) {
+  const { connection, drop } = await createTestDatabase()
+  const metrics = makeMetrics()
+  const parts: Parts = {
+    config: { JWT_SECRET: secret },
+    database: openDatabase(connection, metrics),
+    bus: makeMemoryBus(),
+    clock: systemClock,
+    ids: uuids,
+    log: makeLog({ level: 'error', dir: undefined }),
+    metrics,
+    sealer: makeSealer('an-encryption-key-for-tests-of-32-bytes'),
+    health: async () => healthy,
+    ...changes,
+  }
+  const gateway = makeGateway(parts)
+  const fetch = (path: string, init?: RequestInit) => gateway.fetch(new Request(`http://gateway.test${path}`, init))
+  const api: ApiDocument = await (await fetch('/openapi.json')).json()
+
+  async function call(method: string, path: string, { as, body, headers }: Call = {}): Promise<Answer> {
+    const response = await fetch(path, {
+      method,
+      headers: {
+        ...(as && { authorization: `Bearer ${as.token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    const answer = { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : null }
+    const faults = faultsOf(api, method, path.replace(/\?.*/, ''), answer)
+    if (faults.length > 0)
+      throw new Error(`${method} ${path} → ${answer.status} is not as documented: ${faults.join('; ')}\n${text}`)
+    return answer
+  }
+
+  /** A user with this role, of a new tenant unless one is given. */
+  async function addCaller(role: Role = 'owner', tenantId?: string): Promise<Caller> {
+    const [tenant, userId] = [tenantId ?? uuids.next(), uuids.next()]
+    await parts.database.transaction({ role: 'app', tenantId: tenant }, async tx => {
+      if (tenantId === undefined) await addTenant(tx, { id: tenant, name: 'Test' })
+      const user = { tenantId: tenant, id: userId, name: role, email: `${userId}@example.com`, role }
+      await addUser(tx, { ...user, passwordHash: 'no password' })
+    })
+    return { tenantId: tenant, userId, token: signAccessToken({ userId, tenantId: tenant, role }, secret, Date.now()) }
+  }
+
+  return {
+    ...parts,
+    connection,
+    api,
+    fetch,
+    call,
+    addCaller,
+    async close() {
+      await parts.database.close()
+      await parts.bus.close()
+      await drop()
+    },
+  }
+}
+
+const healthy = {
+  status: 'ok',
+  version: '0.0.0',
+  uptime: 1,
+  memory_mb: 50,
+  database: 'embedded',
+  redis: 'embedded',
+  mongodb: 'embedded',
+} as const
