@@ -199,6 +199,7 @@ create table inbox (
   received_at timestamptz not null default now(),
   primary key (tenant_id, conversation_id, id)
 );
+create unique index inbox_id on inbox (id);
 -- By tenant first: a claim takes a share of each tenant's mail, so that one tenant's burst delays nobody else's.
 create index inbox_waiting on inbox (tenant_id, id) where failed_reason is null;
 
@@ -216,6 +217,7 @@ create table outbox (
   created_at timestamptz not null default now(),
   primary key (tenant_id, conversation_id, id)
 );
+create unique index outbox_id on outbox (id);
 create index outbox_due on outbox (due_at, id) where state = 'queued';
 create index outbox_expiring on outbox (due_at) where state <> 'queued';
 create index outbox_bot on outbox (bot_id);

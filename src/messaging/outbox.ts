@@ -74,63 +74,48 @@ const readDue = statement({
       where tenant_id = g.tenant_id and customer_id = c.customer_id and bot_id = m.bot_id) i`,
 })
 
-// In the statements below the rows are looked up one by one, whatever the planner thinks of the table: a queue that was
-// empty when it was last vacuumed counts as empty for a while, and a plan for that reads the whole queue for each row.
+// The statements below find their rows by id alone: a join would be planned by what the planner thinks of the table, and
+// a queue that was empty when it was last vacuumed counts as empty for a while. That plan reads the whole queue for each
+// row.
 const updateRows = statement({
   name: 'outbox_update',
-  params: ['tenant_ids', 'conversation_ids', 'ids', 'states', 'due_ats', 'attempts'],
+  params: ['ids', 'states', 'due_ats', 'attempts'],
   row: {},
   sql: `with given as materialized (
-      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::int[]) as g
-        (tenant_id, conversation_id, id, state, due_at, attempts))
+      select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[]) as g (id, state, due_at, attempts))
     update outbox o set (state, due_at, attempts, sent_at) = (
       select g.state, g.due_at, g.attempts, case when g.state = 'sending' then now() else o.sent_at end
       from given g where g.id = o.id)
-    where o.ctid = any (array(
-      select r.ctid from given g cross join lateral (
-        select ctid from outbox
-        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) r))`,
+    where o.id = any ($1::uuid[])`,
 })
 
 // The next is touched whether it is due or not: a claim that puts it off at this moment holds its row, and is waited for.
 const endRows = statement({
   name: 'outbox_end',
-  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  params: ['ids'],
   row: { conversation_id: 'uuid' },
   sql: `with ended as (
-      delete from outbox where ctid = any (array(
-        select r.ctid from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
-        cross join lateral (
-          select ctid from outbox
-          where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) r))
-      returning tenant_id, conversation_id
+      delete from outbox where id = any ($1::uuid[]) returning tenant_id, conversation_id
     )
     update outbox o set due_at = now()
-    where o.state = 'queued' and o.attempts = 0 and o.ctid = any (array(
-      select n.ctid from (select distinct tenant_id, conversation_id from ended) e
+    where o.state = 'queued' and o.attempts = 0 and o.id = any (array(
+      select n.id from (select distinct tenant_id, conversation_id from ended) e
       cross join lateral (
-        select ctid from outbox
-        where tenant_id = e.tenant_id and conversation_id = e.conversation_id and not (id = any ($3::uuid[]))
+        select id from outbox
+        where tenant_id = e.tenant_id and conversation_id = e.conversation_id and not (id = any ($1::uuid[]))
         order by id limit 1) n))
     returning o.conversation_id`,
 })
 
 const putOff = statement({
   name: 'outbox_put_off',
-  params: ['tenant_ids', 'conversation_ids', 'ids', 'head_ids', 'due_ats'],
+  params: ['ids', 'head_ids', 'due_ats'],
   row: {},
   sql: `with given as materialized (
-      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[]) as g
-        (tenant_id, conversation_id, id, head_id, due_at))
+      select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as g (id, head_id, due_at))
     update outbox o set due_at = (select g.due_at from given g where g.id = o.id)
-    where o.ctid = any (array(
-      select r.ctid from given g
-      cross join lateral (
-        select ctid from outbox
-        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) r
-      cross join lateral (
-        select from outbox
-        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.head_id offset 0) h))`,
+    where o.id = any (array(
+      select g.id from given g cross join lateral (select from outbox where id = g.head_id offset 0) h))`,
 })
 
 const releaseBot = statement({
@@ -181,7 +166,7 @@ export async function claimDueMessages(
 export async function putOffMessages(tx: Transaction, waiting: readonly WaitingMessage[]): Promise<void> {
   if (waiting.length === 0) return
   await tx.run(putOff, {
-    ...keyColumns(waiting),
+    ids: waiting.map(row => row.id),
     head_ids: waiting.map(row => row.headId),
     due_ats: waiting.map(row => row.headDueAt.toISOString()),
   })
@@ -190,7 +175,7 @@ export async function putOffMessages(tx: Transaction, waiting: readonly WaitingM
 export async function changeOutbox(tx: Transaction, changes: readonly OutboxChange[]): Promise<void> {
   if (changes.length === 0) return
   await tx.run(updateRows, {
-    ...keyColumns(changes),
+    ids: changes.map(change => change.id),
     states: changes.map(change => change.state),
     due_ats: changes.map(change => change.dueAt.toISOString()),
     attempts: changes.map(change => change.attempts),
@@ -200,7 +185,7 @@ export async function changeOutbox(tx: Transaction, changes: readonly OutboxChan
 /** Removes rows that have ended, and makes those that waited behind them due. Returns whether there were any. */
 export async function endOutbox(tx: Transaction, keys: readonly OutboxKey[]): Promise<boolean> {
   if (keys.length === 0) return false
-  return (await tx.run(endRows, keyColumns(keys))).length > 0
+  return (await tx.run(endRows, { ids: keys.map(key => key.id) })).length > 0
 }
 
 /** Makes all that a bot has to send due: what held it up is put right. */

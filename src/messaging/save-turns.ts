@@ -71,17 +71,13 @@ const clearTimers = statement({
     where t.tenant_id = g.tenant_id and t.conversation_id = g.conversation_id and t.kind = 'answer'`,
 })
 
-// The rows are looked up one by one, whatever the planner thinks of the table: a queue that was empty when it was last
-// vacuumed counts as empty for a while, and a plan for that reads the whole queue for each row.
+// By id alone: a join would be planned by what the planner thinks of the table, and a queue that was empty when it was
+// last vacuumed counts as empty for a while. That plan reads the whole queue for each row.
 const endInbox = statement({
   name: 'turn_end_inbox',
-  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  params: ['ids'],
   row: {},
-  sql: `delete from inbox where ctid = any (array(
-      select i.ctid from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
-      cross join lateral (
-        select ctid from inbox
-        where tenant_id = g.tenant_id and conversation_id = g.conversation_id and id = g.id offset 0) i))`,
+  sql: 'delete from inbox where id = any ($1::uuid[])',
 })
 
 const updateConversations = statement({
@@ -162,13 +158,8 @@ async function saveTimers(tx: Transaction, turns: readonly Turn[]): Promise<void
 }
 
 async function saveDone(tx: Transaction, turns: readonly Turn[]): Promise<void> {
-  const rows = turns.flatMap(turn => turn.doneIds.map(id => ({ turn, id })))
-  if (rows.length === 0) return
-  await tx.run(endInbox, {
-    tenant_ids: rows.map(row => row.turn.tenantId),
-    conversation_ids: rows.map(row => row.turn.conversationId),
-    ids: rows.map(row => row.id),
-  })
+  const ids = turns.flatMap(turn => turn.doneIds)
+  if (ids.length > 0) await tx.run(endInbox, { ids })
 }
 
 async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
