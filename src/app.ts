@@ -6,6 +6,7 @@ import { makeSealer, type Sealer } from './lib/crypto.ts'
 import { messageOf, UsageError } from './lib/errors.ts'
 import { uuids } from './lib/ids.ts'
 import type { Log } from './lib/log.ts'
+import { keepMemoryLow } from './lib/memory.ts'
 import { type Metrics, makeMetrics } from './lib/metrics.ts'
 import { opsRoutes } from './lib/ops.ts'
 import { type Server, serve } from './lib/serve.ts'
@@ -81,6 +82,8 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
   const closers: (() => Promise<void>)[] = []
   const stop = () => closeAll(closers, log)
   try {
+    const stopWatching = keepMemoryLow()
+    closers.push(async () => stopWatching())
     const metrics = makeMetrics()
     const postgres = await openPostgres(config, log)
     closers.push(postgres.close)
