@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import type { RoleName } from './app.ts'
 import { readConfig, settings } from './config.ts'
@@ -214,7 +214,7 @@ function orWrongUsage<T>(parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    throw new InvalidArgumentError(messageOf(error))
+    throw new UsageError(messageOf(error), 2)
   }
 }
 

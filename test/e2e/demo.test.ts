@@ -1,0 +1,59 @@
+import { expect, test } from 'bun:test'
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from '../support/installation.ts'
+import { startProcess } from '../support/process.ts'
+
+test('npm run demo plays a conversation to its order, stops cleanly, and finds everything again, even after a kill', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
+  chmodSync(dataDir, 0o755)
+  const start = async () => {
+    const demo = await startProcess(['demo'], { DASHOFFICE_DATA_DIR: dataDir })
+    await until(() => demo.output().includes('Ctrl-C stops everything'), 60_000)
+    return demo
+  }
+  try {
+    const first = await start()
+    const transcript = first.output()
+    for (const line of [
+      'Ana  hola',
+      '¡Hola, Ana! Esto es Café Aurora ☕',
+      '[Café con leche]  2,20 EUR',
+      'Ana  muchos',
+      'Escribe un número del 1 al 20, por favor.',
+      '2 × Café con leche: 4,40 EUR. ¿Lo confirmas?',
+      '¡Gracias! Tu pedido n.º 1 está en marcha',
+      'Order in the database: no. 1, pending: 2 × Café con leche, 4.40 EUR',
+    ])
+      expect(transcript).toContain(line)
+    expect(statSync(join(dataDir, 'demo.json')).mode & 0o777).toBe(0o600)
+    expect(await first.stop()).toBe(0)
+    expect(first.output()).toContain('Stopped. Everything is kept')
+
+    const second = await start()
+    expect(second.output()).toContain('Found again: 1 conversation')
+    expect(second.output()).toContain('no. 1, pending: 2 × Café con leche, 4.40 EUR')
+    expect(second.output()).not.toContain('Ana  hola')
+    await second.kill()
+
+    const third = await start()
+    expect(third.output()).toContain('no. 1, pending: 2 × Café con leche, 4.40 EUR')
+
+    // The chat page's conversation goes on: the emulator is the customer's phone.
+    const emulator = /(http:\S+)\/#(\d+)\/(\d+)/.exec(third.output())
+    const [, url, number, customer] = emulator ?? []
+    await fetch(`${url}/emulator/customers/${customer}/messages?number=${number}&wait=delivered`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ type: 'text', text: 'hola' }),
+    })
+    await until(async () => {
+      const chat = await (await fetch(`${url}/emulator/chats/${number}/${customer}/messages?after=0`)).json()
+      return chat.data.filter((message: { direction: string }) => message.direction === 'outbound').length >= 8
+    })
+    expect(await third.stop()).toBe(0)
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}, 120_000)
