@@ -2,8 +2,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settings } from '../src/config.ts'
+import { makeGateway } from '../src/gateway/gateway.ts'
+import { systemClock } from '../src/lib/clock.ts'
+import { makeSealer } from '../src/lib/crypto.ts'
 import { errorCatalogue } from '../src/lib/errors.ts'
+import { uuids } from '../src/lib/ids.ts'
+import { makeLog } from '../src/lib/log.ts'
 import { makeMetrics } from '../src/lib/metrics.ts'
+import { makeMemoryBus } from '../src/stores/memory/bus.ts'
+import { openDatabase } from '../src/stores/postgres/database.ts'
 
 const reference = join(import.meta.dirname, '../docs/reference')
 const note = '<!-- Made by `npm run docs` from the code: change it there. -->'
@@ -12,10 +19,29 @@ mkdirSync(reference, { recursive: true })
 write('settings.md', settingsPage())
 write('errors.md', errorsPage())
 write('metrics.md', await metricsPage())
+write('openapi.json', await openApi())
 
 function write(name: string, text: string): void {
   writeFileSync(join(reference, name), text)
   console.log(`docs/reference/${name}`)
+}
+
+/** As the gateway answers it; none of what it is made of is used for that, and no database is connected to. */
+async function openApi(): Promise<string> {
+  const metrics = makeMetrics()
+  const gateway = makeGateway({
+    config: { JWT_SECRET: '' },
+    database: openDatabase('postgres://nobody@127.0.0.1:1/none', metrics),
+    bus: makeMemoryBus(),
+    clock: systemClock,
+    ids: uuids,
+    log: makeLog({ level: 'error', dir: undefined }),
+    metrics,
+    sealer: makeSealer(''),
+    health: () => Promise.reject(new Error('not running')),
+  })
+  const response = await gateway.fetch(new Request('http://localhost/openapi.json'))
+  return `${JSON.stringify(await response.json(), null, 2)}\n`
 }
 
 function settingsPage(): string {

@@ -155,13 +155,13 @@ async function onPostgres(
     },
   ) => Promise<void>,
 ): Promise<void> {
-  const [tools, { connect }, { openPostgres }] = await Promise.all([
+  const [tools, { connect }, { openPostgresBeside }] = await Promise.all([
     import('./stores/postgres/migrate.ts'),
     import('./stores/postgres/database.ts'),
     import('./stores/postgres/open.ts'),
   ])
   const { config, log } = configure('warn')
-  const postgres = await openPostgres(config, log)
+  const postgres = await openPostgresBeside(config, log)
   const pool = connect(postgres.target, 1)
   try {
     await work({ ...tools, pool, migrations: tools.readMigrations() })

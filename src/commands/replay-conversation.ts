@@ -6,7 +6,7 @@ import type { Log } from '../lib/log.ts'
 import { makeMetrics } from '../lib/metrics.ts'
 import { readHistory } from '../messaging/replay.ts'
 import { openDatabase } from '../stores/postgres/database.ts'
-import { openPostgres } from '../stores/postgres/open.ts'
+import { openPostgresBeside } from '../stores/postgres/open.ts'
 
 /** Prints a conversation's events and the state they fold to. Returns whether that is the state that is stored. */
 export async function replayConversation(
@@ -16,7 +16,7 @@ export async function replayConversation(
   print: (line: string) => void,
 ): Promise<boolean> {
   if (!isUuid(conversationId)) throw new UsageError('CONVERSATION_ID takes a UUID', 2)
-  const postgres = await openPostgres(config, log)
+  const postgres = await openPostgresBeside(config, log)
   const database = openDatabase(postgres.target, makeMetrics())
   try {
     const history = await database.transaction({ role: 'worker' }, tx => readHistory(tx, conversationId))

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../support/installation.ts'
-import { startProcess } from '../support/process.ts'
+import { runProcess, startProcess } from '../support/process.ts'
 
 test('npm run demo plays a conversation to its order, stops cleanly, and finds everything again, even after a kill', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
@@ -43,6 +43,8 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
     // The chat page's conversation goes on: the emulator is the customer's phone.
     const emulator = /(http:\S+)\/#(\d+)\/(\d+)/.exec(third.output())
     const [, url, number, customer] = emulator ?? []
+    const [, gateway] = /(http:\S+)\/docs/.exec(third.output()) ?? []
+    const { email, password } = JSON.parse(readFileSync(join(dataDir, 'demo.json'), 'utf8'))
     await fetch(`${url}/emulator/customers/${customer}/messages?number=${number}&wait=delivered`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -52,8 +54,21 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
       const chat = await (await fetch(`${url}/emulator/chats/${number}/${customer}/messages?after=0`)).json()
       return chat.data.filter((message: { direction: string }) => message.direction === 'outbound').length >= 8
     })
+    // While it runs: every conversation's events fold to its state.
+    const { access_token } = await json(`${gateway}/api/auth/login`, { email, password })
+    const list = await fetch(`${gateway}/api/conversations`, { headers: { authorization: `Bearer ${access_token}` } })
+    const [conversation] = (await list.json()).data
+    const replay = await runProcess(['flow', 'replay', conversation.id], { DASHOFFICE_DATA_DIR: dataDir })
+    expect(replay.output).toContain('flow.started')
+    expect(replay.output).toContain('The stored state is the same.')
+    expect(replay.status).toBe(0)
     expect(await third.stop()).toBe(0)
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
 }, 120_000)
+
+async function json(url: string, body: object): Promise<{ access_token: string }> {
+  const headers = { 'content-type': 'application/json' }
+  return await (await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })).json()
+}

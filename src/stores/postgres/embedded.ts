@@ -71,6 +71,16 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   return startServer(binaries, cluster, options, account)
 }
 
+/** The server that another process runs on the data dir; undefined where none does. */
+export function findRunningPostgres(dataDir: string, password: string): PostgresConnection | undefined {
+  const file = join(dataDir, 'postgres', 'postmaster.pid')
+  if (!existsSync(file)) return undefined
+  const [pid, , , port, socketDir, address] = readFileSync(file, 'utf8').split('\n')
+  const host = socketDir || address
+  if (!isAlive(Number(pid)) || !host) return undefined
+  return { host, port: Number(port), user: 'postgres', password, database: 'postgres' }
+}
+
 type Account = { readonly uid: number; readonly gid: number } | undefined
 
 function unprivilegedAccount(): Account {

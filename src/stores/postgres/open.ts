@@ -3,7 +3,7 @@ import { messageOf, UsageError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { lockDataDir } from '../data-dir-lock.ts'
 import { connect, isConnectionError } from './database.ts'
-import { type PostgresConnection, startEmbeddedPostgres } from './embedded.ts'
+import { findRunningPostgres, type PostgresConnection, startEmbeddedPostgres } from './embedded.ts'
 import { readMigrations, runMigrations } from './migrate.ts'
 
 /** The PostgreSQL of this installation: the one of `DATABASE_URL`, else the embedded one. */
@@ -17,6 +17,15 @@ export type Postgres = {
 }
 
 type Settings = Pick<Config, 'DATABASE_URL' | 'DASHOFFICE_DATA_DIR' | 'DATABASE_PASSWORD'>
+
+/** For a command that only looks: the server of the process that runs, where one does. */
+export async function openPostgresBeside(config: Settings, log: Log): Promise<Postgres> {
+  const running =
+    config.DATABASE_URL === undefined
+      ? findRunningPostgres(config.DASHOFFICE_DATA_DIR, config.DATABASE_PASSWORD)
+      : undefined
+  return running === undefined ? await openPostgres(config, log) : postgresAt(running, true, async () => undefined, log)
+}
 
 /** Throws a `UsageError` where another process has the data dir. */
 export async function openPostgres(config: Settings, log: Log): Promise<Postgres> {
