@@ -1,4 +1,5 @@
 import { startWorkLoop } from '../lib/work-loop.ts'
+import { inboxLagSeconds } from '../messaging/lag.ts'
 import { closeSilent, fireTimers } from '../messaging/timers.ts'
 import { makeTurnRunner, type TurnOptions, turnsBatchMax } from './run-turns.ts'
 import { silenceMs } from './silence.ts'
@@ -11,7 +12,7 @@ const timersMax = 500
 
 /** The role that runs turns and fires timers. */
 export function startOrchestrator(options: TurnOptions): { stop(): Promise<void> } {
-  const { database, bus, clock, ids, log } = options
+  const { database, bus, clock, ids, log, metrics } = options
   const turns = makeTurnRunner(options)
   const loops = Array.from({ length: turnLoops }, (_, index) =>
     startWorkLoop({
@@ -31,7 +32,10 @@ export function startOrchestrator(options: TurnOptions): { stop(): Promise<void>
     pollMs,
     log,
     async work() {
-      const fired = await database.transaction({ role: 'worker' }, tx => fireTimers(tx, ids, timersMax))
+      const [fired, lag] = await database.transaction({ role: 'worker' }, tx =>
+        Promise.all([fireTimers(tx, ids, timersMax), inboxLagSeconds(tx)]),
+      )
+      metrics.inboxLag.set(lag)
       if (fired > 0) bus.publish('inbox')
       return fired === timersMax ? 'more' : 'done'
     },

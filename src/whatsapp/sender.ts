@@ -5,23 +5,16 @@ import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
 import { setBotStatus } from '../messaging/bot-status.ts'
+import { outboxLagSeconds } from '../messaging/lag.ts'
 import {
   changeOutbox,
   claimDueMessages,
   type DueMessage,
   type OutboxChange,
-  type OutboxKey,
   putOffMessages,
   releaseBotMessages,
 } from '../messaging/outbox.ts'
-import {
-  type ExpiredSend,
-  expireAllSends,
-  findExpiredSends,
-  recordSends,
-  type SendRecord,
-} from '../messaging/record-sends.ts'
-import type { Identity } from '../messaging/resolve-customers.ts'
+import { expireAllSends, findExpiredSends, recordSends, type SendRecord } from '../messaging/record-sends.ts'
 import type { MessageError } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
@@ -30,6 +23,7 @@ import { referenceFor } from './inbound.ts'
 import { admit, type Limit, Pace } from './pacing.ts'
 import type { SendResult, WhatsAppProvider } from './provider.ts'
 import { retryDelayMs, sendTriesMax } from './retry.ts'
+import { addressOf, ended, refuse, settle, waiting } from './send-records.ts'
 
 /** After the time for an answer, until a send without any result is taken for one whose process died. */
 const marginMs = 5_000
@@ -41,6 +35,7 @@ const inFlightMax = 200
 const inFlightPerBotMax = 40
 const heldMs = 60_000
 const crowdedMs = 100
+const codesMax = 100
 
 export type Sender = { wake(): void; stop(): Promise<void> }
 
@@ -65,6 +60,7 @@ type Options = {
 export async function startSender(options: Options): Promise<Sender> {
   const { database, bus, clock, log, metrics, bots, providers, timeoutMs, settleMs } = options
   const pace = new Pace()
+  const codes = new Set<string>()
   const tenantRate = { burst: options.tenantMessagesPerMinute, intervalMs: 60_000 / options.tenantMessagesPerMinute }
   const inFlight = new Map<string, Promise<void>>()
   const inFlightByBot = new Map<string, number>()
@@ -186,7 +182,13 @@ export async function startSender(options: Options): Promise<Sender> {
 
   function count(provider: string, result: SendResult): void {
     if (result.kind === 'sent') metrics.messagesSent.inc({ provider })
-    else metrics.whatsappErrors.inc({ provider, code: result.error.code })
+    else metrics.whatsappErrors.inc({ provider, code: labelOf(result.error.code) })
+  }
+
+  /** A provider's codes are its own: beyond a hundred of them a metric says "other". */
+  function labelOf(code: string): string {
+    if (codes.size < codesMax) codes.add(code)
+    return codes.has(code) ? code : 'other'
   }
 
   async function pause({ tenant_id, bot_id }: DueMessage, error: MessageError): Promise<void> {
@@ -239,6 +241,7 @@ export async function startSender(options: Options): Promise<Sender> {
 
   async function expire(): Promise<'more' | 'done'> {
     const released = await database.transaction({ role: 'worker' }, async tx => {
+      metrics.outboxLag.set(await outboxLagSeconds(tx))
       const expired = await findExpiredSends(tx, claimMax)
       const now = clock.now()
       return (
@@ -275,57 +278,4 @@ export async function startSender(options: Options): Promise<Sender> {
       await results.drain()
     },
   }
-}
-
-/** What can be known before asking the provider. */
-function refuse(message: DueMessage, now: number): MessageError | null {
-  if (message.bot_status === null) return { code: 'bot_deleted', message: 'The bot was deleted before this was sent.' }
-  if (addressOf(message) === null)
-    return { code: 'no_address', message: 'Nothing is known of the customer that this bot could write to.' }
-  const { window_expires_at, content } = message
-  const isOpen = window_expires_at !== null && window_expires_at.getTime() > now
-  if (isOpen || content.type === 'template') return null
-  return {
-    code: 'window_closed',
-    message: 'More than 24 hours have passed since the customer last wrote: only a template can be sent.',
-  }
-}
-
-function addressOf({ phone, bsuid }: DueMessage): Identity | null {
-  if (phone !== null) return { kind: 'phone', value: phone }
-  return bsuid === null ? null : { kind: 'bsuid', value: bsuid }
-}
-
-function ended(key: OutboxKey, status: 'sent' | 'failed', error: MessageError | null): SendRecord {
-  const { tenant_id, conversation_id, id } = key
-  return { tenant_id, conversation_id, id, status, error, providerMessageId: null, row: null }
-}
-
-function waiting(
-  key: OutboxKey,
-  status: 'queued' | 'unknown',
-  error: MessageError | null,
-  dueAt: number,
-  attempts: number,
-): SendRecord {
-  const { tenant_id, conversation_id, id } = key
-  const row: OutboxChange = { tenant_id, conversation_id, id, state: status, dueAt: new Date(dueAt), attempts }
-  return { ...ended(key, 'failed', error), status, row }
-}
-
-/**
- * A send that was under way when its process died is unknown, until a status tells. Where none has come in time it is
- * not sent again (it may have arrived): it stays unknown, for a person to see, and what waited behind it goes on. A
- * status that comes later still settles it.
- */
-function settle(send: ExpiredSend, now: number, settleMs: number): SendRecord {
-  if (send.state === 'sending') {
-    const message = 'The program stopped during the send: the message may have been taken.'
-    return waiting(send, 'unknown', { code: 'interrupted', message }, now + settleMs, send.attempts)
-  }
-  const error = {
-    code: 'never_confirmed',
-    message: 'Nothing was heard of this message after it was sent: it may have arrived or not. Ask, or send it again.',
-  }
-  return { ...ended(send, 'failed', error), status: 'unknown' }
 }

