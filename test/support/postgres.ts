@@ -13,7 +13,8 @@ export const templateDatabase = 'dashoffice_template'
 export type TestPostgres = {
   readonly connection: PostgresConnection
   stop(): Promise<void>
-  abandon(): void
+  /** For a file that is run alone: ends the server once this process has ended. */
+  stopWithThisProcess(): void
 }
 
 /** A PostgreSQL with a migrated template database, for tests. It keeps nothing: durability is off. */
@@ -34,10 +35,11 @@ export async function startTestPostgres(): Promise<TestPostgres> {
       await server.stop()
       rmSync(dataDir, { recursive: true, force: true })
     },
-    /** For the end of a process, where nothing can be waited for. */
-    abandon() {
-      process.kill(server.pid, 'SIGQUIT')
-      rmSync(dataDir, { recursive: true, force: true })
+    // The test runner ends without a word to its modules: someone outside has to see to it.
+    stopWithThisProcess() {
+      const waits = `while kill -0 ${process.pid} 2>/dev/null; do sleep 0.5; done`
+      const ends = `kill -QUIT ${server.pid}; sleep 0.5; rm -rf '${dataDir}'`
+      Bun.spawn(['sh', '-c', `${waits}; ${ends}`], { stdio: ['ignore', 'ignore', 'ignore'], detached: true }).unref()
     },
   }
 }
@@ -48,7 +50,7 @@ async function testServer(): Promise<PostgresConnection> {
   if (given !== undefined) return JSON.parse(given)
   const server = await startTestPostgres()
   process.env[variable] = JSON.stringify(server.connection)
-  process.once('exit', () => server.abandon())
+  server.stopWithThisProcess()
   return server.connection
 }
 
