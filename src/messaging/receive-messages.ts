@@ -21,8 +21,8 @@ export type InboundMessage = {
 export type Receipt = 'stored' | 'duplicate'
 
 const triesMax = 5
-/** Not a fault of the batch: another transaction was faster, or stood in the way. */
-const retriedStates = new Set(['40001', '40P01'])
+/** Not a fault of the batch: another transaction was faster, or stood in the way (23503: it used what a merge removes). */
+const retriedStates = new Set(['40001', '40P01', '23503'])
 
 const findKnown = statement({
   name: 'inbound_find_known',

@@ -5,6 +5,7 @@ import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
 import { setBotStatus } from '../messaging/bot-status.ts'
+import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { outboxLagSeconds } from '../messaging/lag.ts'
 import {
   changeOutbox,
@@ -15,6 +16,7 @@ import {
   releaseBotMessages,
 } from '../messaging/outbox.ts'
 import { expireAllSends, findExpiredSends, recordSends, type SendRecord } from '../messaging/record-sends.ts'
+import type { Identity } from '../messaging/resolve-customers.ts'
 import type { MessageError } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
@@ -36,6 +38,16 @@ const inFlightPerBotMax = 40
 const heldMs = 60_000
 const crowdedMs = 100
 const codesMax = 100
+
+type Route = { readonly bot: BotWithSecrets; readonly provider: WhatsAppProvider }
+
+/** A message that goes out now, and how. */
+type Send = Route & { readonly message: DueMessage; readonly to: Identity }
+
+const noBot: MessageError = {
+  code: 'no_bot',
+  message: 'The bot cannot send: it was deleted, or its provider is unknown.',
+}
 
 export type Sender = { wake(): void; stop(): Promise<void> }
 
@@ -89,57 +101,70 @@ export async function startSender(options: Options): Promise<Sender> {
       )
       return { sends: plan.sends, claimed }
     })
-    for (const message of sends) start(message)
+    for (const send of sends) start(send)
     return claimed === limit ? 'more' : 'done'
   }
 
   /** What is sent now is marked so before it is: a process that dies afterwards leaves a trace. */
   async function planSends(tx: Transaction, heads: readonly DueMessage[]) {
-    const sends: DueMessage[] = []
+    const sends: Send[] = []
     const changes: OutboxChange[] = []
     const failures: SendRecord[] = []
     const now = clock.now()
     const starting = new Map<string, number>()
     for (const message of heads) {
       const refusal = refuse(message, now)
-      if (refusal !== null) {
-        failures.push(ended(message, 'failed', refusal))
+      const route = refusal === null ? await routeOf(message.bot_id) : 'gone'
+      const to = addressOf(message)
+      if (route === 'gone' || to === null) {
+        failures.push(ended(message, 'failed', refusal ?? noBot))
         continue
       }
-      const waitMs = await waitFor(message, starting, now)
-      if (waitMs > 0) {
+      const waitMs = route === 'unreadable' ? heldMs : waitFor(message, route, starting, now)
+      if (waitMs > 0 || route === 'unreadable') {
         changes.push({ ...message, state: 'queued', dueAt: new Date(now + waitMs) })
         wakeIn(waitMs)
         continue
       }
       changes.push({ ...message, state: 'sending', dueAt: new Date(now + timeoutMs + marginMs) })
-      sends.push(message)
+      sends.push({ message, to, ...route })
     }
     await changeOutbox(tx, changes)
     if (failures.length > 0 && (await recordSends(tx, failures))) wakeIn(0)
     return { sends, changes }
   }
 
-  async function waitFor(message: DueMessage, starting: Map<string, number>, now: number): Promise<number> {
+  /** The way that a bot's messages take. One whose secrets cannot be opened holds up its own messages only. */
+  async function routeOf(botId: string): Promise<Route | 'gone' | 'unreadable'> {
+    try {
+      const bot = await bots.find(botId)
+      const provider = bot === null ? undefined : providers.get(bot.provider)
+      return bot === null || provider === undefined ? 'gone' : { bot, provider }
+    } catch (error) {
+      if (error instanceof AppError) throw error
+      log.error({ bot_id: botId, error: messageOf(error) }, "a bot's secrets cannot be opened: its messages are held")
+      return 'unreadable'
+    }
+  }
+
+  function waitFor(message: DueMessage, route: Route, starting: Map<string, number>, now: number): number {
     if (message.bot_status === 'error' || message.bot_status === 'logged_out') return heldMs
     const busy = (inFlightByBot.get(message.bot_id) ?? 0) + (starting.get(message.bot_id) ?? 0)
     if (busy >= inFlightPerBotMax) return crowdedMs
-    const bot = await bots.find(message.bot_id)
-    const provider = bot && providers.get(bot.provider)
-    const waitMs = admit(pace, limitsOf(message, provider ?? null), now)
+    const waitMs = admit(pace, limitsOf(message, route.provider), now)
     if (waitMs === 0) starting.set(message.bot_id, (starting.get(message.bot_id) ?? 0) + 1)
     return waitMs
   }
 
-  function limitsOf(message: DueMessage, provider: WhatsAppProvider | null): Limit[] {
+  function limitsOf(message: DueMessage, provider: WhatsAppProvider): Limit[] {
     const limits: Limit[] = [{ key: `t ${message.tenant_id}`, rate: tenantRate }]
-    const { messagesPerSecond = null, pair = null } = provider?.rates ?? {}
+    const { messagesPerSecond, pair } = provider.rates
     if (messagesPerSecond !== null)
       limits.push({
         key: `n ${message.bot_id}`,
         rate: { burst: messagesPerSecond, intervalMs: 1_000 / messagesPerSecond },
       })
-    if (pair !== null) limits.push({ key: `p ${message.conversation_id}`, rate: pair })
+    if (pair !== null) limits.push({ key: `p ${message.bot_id} ${message.phone ?? message.bsuid}`, rate: pair })
     return limits
   }
 
@@ -154,9 +179,10 @@ export async function startSender(options: Options): Promise<Sender> {
     soonest = { at, timer }
   }
 
-  function start(message: DueMessage): void {
+  function start(sent: Send): void {
+    const { message } = sent
     inFlightByBot.set(message.bot_id, (inFlightByBot.get(message.bot_id) ?? 0) + 1)
-    const sending = send(message).finally(() => {
+    const sending = send(sent).finally(() => {
       inFlight.delete(message.id)
       const left = (inFlightByBot.get(message.bot_id) ?? 1) - 1
       if (left > 0) inFlightByBot.set(message.bot_id, left)
@@ -166,12 +192,7 @@ export async function startSender(options: Options): Promise<Sender> {
     inFlight.set(message.id, sending)
   }
 
-  async function send(message: DueMessage): Promise<void> {
-    const bot = await bots.find(message.bot_id).catch(() => null)
-    const provider = bot === null ? undefined : providers.get(bot.provider)
-    const to = addressOf(message)
-    if (bot === null || provider === undefined || to === null)
-      return await record(ended(message, 'failed', { code: 'no_bot', message: 'The bot cannot send.' }))
+  async function send({ message, to, bot, provider }: Send): Promise<void> {
     const { conversation_id, id, content } = message
     const outbound = { to, content, reference: referenceFor(conversation_id, id) }
     const result = await provider.send(outbound, bot.config, AbortSignal.timeout(timeoutMs))

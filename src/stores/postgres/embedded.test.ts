@@ -54,18 +54,52 @@ test('it is PostgreSQL 18, durable, with a password, and nobody but its owner ca
   await wrong.close()
 })
 
-test('what was committed is there after the server was killed, and one left over by a killed process is ended', async () => {
+test('a server that a killed process left behind is ended by the next start, and what was committed is there', async () => {
   const folder = dataDir()
-  const first = await start(folder)
-  await ask(first, 'create table kept (n int); insert into kept values (42)')
-  process.kill(first.pid, 'SIGKILL')
-  await Bun.sleep(100)
-  const second = await start(folder)
-  expect(await ask(second, 'select n from kept')).toEqual([{ n: 42 }])
-  // A start on the same folder without a stop before: what its lock holder does after a kill -9 of the other process.
-  const third = await start(folder)
-  expect(await ask(third, 'select n from kept')).toEqual([{ n: 42 }])
-  expect(existsSync(`/proc/${second.pid}/exe`)).toBe(false)
+  const module = (path: string) => JSON.stringify(join(import.meta.dirname, path))
+  const other = Bun.spawn(
+    [
+      process.execPath,
+      '-e',
+      `import { connect } from ${module('database.ts')}
+       import { startEmbeddedPostgres } from ${module('embedded.ts')}
+       import { makeLog } from ${module('../../lib/log.ts')}
+       const log = makeLog({ level: 'error' })
+       const server = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(folder)}, password: 'a-test-password', log })
+       const pool = connect(server.connection, 1)
+       await pool.unsafe('create table kept (n int)')
+       await pool.unsafe('insert into kept values (42)')
+       console.log(server.pid)
+       setInterval(() => undefined, 1000)`,
+    ],
+    { stdout: 'pipe', stderr: 'inherit' },
+  )
+  const printed = (await other.stdout.getReader().read()).value
+  const left = Number(new TextDecoder().decode(printed))
+  other.kill('SIGKILL')
+  await other.exited
+  expect(existsSync(`/proc/${left}/exe`)).toBe(true)
+  const server = await start(folder)
+  expect(existsSync(`/proc/${left}/exe`)).toBe(false)
+  expect(await ask(server, 'select n from kept')).toEqual([{ n: 42 }])
+})
+
+test('a server that ends by itself is started again on the same address, and what was committed is there', async () => {
+  const server = await startEmbeddedPostgres({
+    dataDir: dataDir(),
+    password: 'a-test-password',
+    log,
+  })
+  running.push(server)
+  await ask(server, 'create table kept (n int); insert into kept values (42)')
+  const before = server.pid
+  process.kill(before, 'SIGKILL')
+  for (const end = Date.now() + 20_000; Date.now() < end; await Bun.sleep(100)) {
+    const found = await ask<{ n: number }>(server, 'select n from kept').catch(() => [])
+    if (found[0]?.n === 42 && server.pid !== before) break
+  }
+  expect(server.pid).not.toBe(before)
+  expect(await ask(server, 'select n from kept')).toEqual([{ n: 42 }])
 })
 
 test('a data dir that another process uses is refused with one line that says so', () => {

@@ -15,11 +15,14 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { type Account, canReach, reachableBinaries, sharedRootDir, unprivilegedAccount } from './embedded-binaries.ts'
 
 const startTimeoutMs = 60_000
 const stopTimeoutMs = 30_000
+const restartTriesMax = 20
+const restartPauseMs = 500
 /** The longest path of a Unix socket that Linux and macOS take, less PostgreSQL's own file name. */
 const socketDirBytesMax = 80
 
@@ -163,15 +166,55 @@ async function startServer(
   options: EmbeddedOptions,
   account: Account,
 ): Promise<EmbeddedPostgres> {
-  const connection = {
-    ...(await freeAddress(cluster)),
-    user: 'postgres',
-    password: options.password,
-    database: 'postgres',
+  const { dataDir, password, log } = options
+  const connection = { ...(await freeAddress(cluster)), user: 'postgres', password, database: 'postgres' }
+  const logFile = join(dataDir, 'postgres.log')
+  const command = [join(binaries, 'bin', 'postgres'), ...serverArguments(cluster, connection, options)]
+  let child = await spawnServer(command, cluster, logFile, account)
+  let isStopping = false
+
+  /** One that ends by itself (out of memory, killed) is started again on the same address: the pool finds it there. */
+  async function restart(): Promise<void> {
+    const { exitCode, signalCode } = child
+    log.error({ exit_code: exitCode, signal: signalCode }, 'the embedded PostgreSQL has ended: starting it again')
+    for (let tries = 1; tries <= restartTriesMax && !isStopping; tries++) {
+      await Bun.sleep(restartPauseMs)
+      try {
+        child = await spawnServer(command, cluster, logFile, account)
+        return watch()
+      } catch (error) {
+        log.error({ tries, error: messageOf(error) }, 'the embedded PostgreSQL did not start again')
+      }
+    }
   }
-  const logFile = openSync(join(options.dataDir, 'postgres.log'), 'w', 0o640)
+
+  function watch(): void {
+    child.exited.then(() => (isStopping ? undefined : restart()))
+  }
+
+  watch()
+  return {
+    connection,
+    get pid() {
+      return child.pid
+    },
+    async stop() {
+      isStopping = true
+      if (!(await endProcess(child.pid, 'SIGINT', stopTimeoutMs))) child.kill('SIGQUIT')
+      await child.exited
+    },
+  }
+}
+
+async function spawnServer(
+  command: readonly string[],
+  cluster: string,
+  logPath: string,
+  account: Account,
+): Promise<Bun.Subprocess> {
+  const logFile = openSync(logPath, 'w', 0o640)
   // A session of its own: a terminal's Ctrl-C must not reach it before the roles have finished their work.
-  const child = Bun.spawn([join(binaries, 'bin', 'postgres'), ...serverArguments(cluster, connection, options)], {
+  const child = Bun.spawn([...command], {
     ...account,
     cwd: '/',
     detached: true,
@@ -181,15 +224,8 @@ async function startServer(
   })
   closeSync(logFile)
   child.unref()
-  await waitUntilReady(cluster, child, join(options.dataDir, 'postgres.log'))
-  return {
-    connection,
-    pid: child.pid,
-    async stop() {
-      if (!(await endProcess(child.pid, 'SIGINT', stopTimeoutMs))) child.kill('SIGQUIT')
-      await child.exited
-    },
-  }
+  await waitUntilReady(cluster, child, logPath)
+  return child
 }
 
 /** A Unix socket where its path is short enough for one (cheaper than TCP), else a free port on loopback. */
