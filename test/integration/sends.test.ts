@@ -36,19 +36,13 @@ async function watch(isOver: (message: Outbound) => boolean): Promise<string[]> 
 
 test('429, then 500, then no answer at all: every state in between is visible, and the reply arrives once', async () => {
   shop = await startInstallation({ flow: echoFlow, environment: impatient })
-  await shop.setFaults([{ kind: '429', code: 130429 }, { kind: '500' }, { kind: 'hang' }])
-  await shop.say('34600000001', 'hello')
-  // Statuses come late, so that the send is unknown for a while.
+  // Webhooks come late, the statuses too: so the send is unknown for a while.
   await shop.setFaults([{ kind: '429', code: 130429 }, { kind: '500' }, { kind: 'hang' }, { kind: 'delay', ms: 1_500 }])
-  const seen = await watch(message => message.status === 'delivered')
-  expect(seen).toEqual([
-    'queued',
-    'queued 130429',
-    'queued 131000',
-    'unknown timeout',
-    expect.stringMatching(/^(sent|delivered)$/),
-    ...(seen.includes('sent') ? ['delivered'] : []),
-  ])
+  const watched = watch(message => message.status === 'delivered')
+  await shop.say('34600000001', 'hello')
+  // Whether the moments before the first try, and between two statuses, are seen, is chance.
+  const seen = (await watched).filter(state => state !== 'queued' && state !== 'sent')
+  expect(seen).toEqual(['queued 130429', 'queued 131000', 'unknown timeout', 'delivered'])
   await shop.setFaults([])
   await shop.say('34600000001', 'again')
   const replies = await shop.replies('34600000001', 2)
