@@ -69,9 +69,10 @@ const readDue = statement({
       where tenant_id = g.tenant_id and id = g.conversation_id offset 0) c
     left join lateral (select status from bots where tenant_id = g.tenant_id and id = m.bot_id offset 0) b on true
     cross join lateral (
-      select max(value) filter (where kind = 'phone') as phone, max(value) filter (where kind = 'bsuid') as bsuid
-      from customer_identities
-      where tenant_id = g.tenant_id and customer_id = c.customer_id and bot_id = m.bot_id) i`,
+      select (array_agg(n.value order by n.value = k.phone desc, n.created_at desc) filter (where n.kind = 'phone'))[1] as phone,
+        (array_agg(n.value order by n.created_at desc) filter (where n.kind = 'bsuid'))[1] as bsuid
+      from customers k join customer_identities n on n.tenant_id = k.tenant_id and n.customer_id = k.id
+      where k.tenant_id = g.tenant_id and k.id = c.customer_id and n.bot_id = m.bot_id) i`,
 })
 
 // The statements below find their rows by id alone: a join would be planned by what the planner thinks of the table, and

@@ -39,7 +39,13 @@ export async function playTurn(conversation: Claimed, mail: readonly Mail[], too
       movedIds.push(row.id)
       continue
     }
-    const input = inputOf(conversation, row, tools.now)
+    // Who writes in this very turn is not silent.
+    const input = inputOf(
+      conversation,
+      row,
+      tools.now,
+      mail.some(other => other.kind === 'message'),
+    )
     if (input !== null && !(await playInput(play, input, tools))) return null
   }
   const done = mail.filter(row => !movedIds.includes(row.id))
@@ -144,7 +150,7 @@ const bodySchemas = {
 }
 
 /** What a row of mail means to the flow; null where it means nothing any more. */
-function inputOf(conversation: Claimed, row: Mail, now: number): Input | null {
+function inputOf(conversation: Claimed, row: Mail, now: number, hasMessage: boolean): Input | null {
   switch (row.kind) {
     case 'message': {
       if (row.content === null) throw new Error('the message of this row is not there')
@@ -162,7 +168,7 @@ function inputOf(conversation: Claimed, row: Mail, now: number): Input | null {
       return { kind: 'resume', agent_id: v.parse(bodySchemas.resume, row.body).agent_id ?? undefined }
     case 'close': {
       const { reason } = v.parse(bodySchemas.close, row.body)
-      const isSilent = now - conversation.last_message_at.getTime() >= silenceMs
+      const isSilent = !hasMessage && now - conversation.last_message_at.getTime() >= silenceMs
       return reason === 'silence' && !isSilent ? null : { kind: 'close', reason }
     }
     default:

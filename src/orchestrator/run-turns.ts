@@ -15,7 +15,7 @@ import {
 import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
 import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
 import type { Bus } from '../stores/bus.ts'
-import type { Database, Transaction } from '../stores/postgres/database.ts'
+import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { makeFlowLoader } from './load-flows.ts'
 import { type Played, playTurn } from './play-turn.ts'
 
@@ -94,7 +94,7 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
       })
       bus.publish('outbox')
     } catch (error) {
-      if (row === undefined || isOutage(error)) throw error
+      if (row === undefined || isPassing(error)) throw error
       await recordFailure(row, error)
     }
   }
@@ -155,6 +155,13 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
 function keyOf({ tenant_id, id }: Claimed): ConversationKey {
   return { tenantId: tenant_id, conversationId: id }
 }
+
+/** Not the mail's fault, and over in a moment: a conflict, no room, a lock, a server that stops. The loop pauses, and tries again. */
+function isPassing(error: unknown): boolean {
+  return isOutage(error) || passingClasses.has(sqlState(error)?.slice(0, 2) ?? '')
+}
+
+const passingClasses: ReadonlySet<string> = new Set(['40', '53', '55', '57', '58'])
 
 function isOutage(error: unknown): boolean {
   return error instanceof AppError && error.code === 'database_unavailable'

@@ -12,6 +12,10 @@ export function makeRedisBus(url: string, log: Log): Bus & { isReachable(): Prom
   subscriber.on('message', (channel: string, payload: string) => {
     for (const listener of listeners.get(channel) ?? []) listener(payload)
   })
+  // The client subscribes again only to what it was once subscribed to: not where Redis was away at the start.
+  subscriber.on('ready', () => {
+    for (const channel of listeners.keys()) subscriber.subscribe(channel).catch(() => undefined)
+  })
   return {
     publish(topic, payload = '') {
       // Only a hint: without Redis the work is found a second later.

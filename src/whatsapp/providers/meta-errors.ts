@@ -24,7 +24,7 @@ const table: readonly Known[] = [
   [[131042], account, 'Meta reports a problem with the payment method of the business account'],
   [[131045, 133010], account, 'The number is not registered with the Cloud API'],
   [[368, 131031], account, 'Meta has blocked or locked the account for a policy violation'],
-  [[130497], account, 'Meta does not let this business send to that country'],
+  [[130497], failed, 'Meta does not let this business send to that country'],
   [[1, 2], soon, 'Meta has a temporary problem'],
   [[131000, 131016, 135000], { kind: 'retry', pace: 'soon', triesMax: 3 }, 'Meta could not take the message'],
   [[131057, 133004], soon, 'The number is in maintenance at Meta'],
