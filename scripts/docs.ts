@@ -1,7 +1,7 @@
 // Rebuilds docs/reference from the code. CI runs it and fails on a difference.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { settings } from '../src/config.ts'
+import { readSettings, settings } from '../src/config.ts'
 import { makeGateway } from '../src/gateway/gateway.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { makeSealer } from '../src/lib/crypto.ts'
@@ -9,7 +9,9 @@ import { errorCatalogue } from '../src/lib/errors.ts'
 import { uuids } from '../src/lib/ids.ts'
 import { makeLog } from '../src/lib/log.ts'
 import { makeMetrics } from '../src/lib/metrics.ts'
+import { makeFeed } from '../src/stores/feed.ts'
 import { makeMemoryBus } from '../src/stores/memory/bus.ts'
+import { makeMemoryGate } from '../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../src/stores/postgres/database.ts'
 
 const reference = join(import.meta.dirname, '../docs/reference')
@@ -29,10 +31,11 @@ function write(name: string, text: string): void {
 /** As the gateway answers it; none of what it is made of is used for that, and no database is connected to. */
 async function openApi(): Promise<string> {
   const metrics = makeMetrics()
+  const [bus, gate] = [makeMemoryBus(), makeMemoryGate(systemClock)]
   const gateway = makeGateway({
-    config: { JWT_SECRET: '' },
+    config: { ...readSettings({}), JWT_SECRET: '' },
     database: openDatabase('postgres://nobody@127.0.0.1:1/none', metrics),
-    bus: makeMemoryBus(),
+    ...{ bus, gate, feed: makeFeed({ bus, gate }) },
     clock: systemClock,
     ids: uuids,
     log: makeLog({ level: 'error', dir: undefined }),

@@ -9,12 +9,15 @@ import type { Log } from './lib/log.ts'
 import { keepMemoryLow } from './lib/memory.ts'
 import { type Metrics, makeMetrics } from './lib/metrics.ts'
 import { opsRoutes } from './lib/ops.ts'
-import { type Server, serve } from './lib/serve.ts'
+import { type Peer, type Server, serve } from './lib/serve.ts'
 import type { Bus } from './stores/bus.ts'
+import { type Feed, makeFeed } from './stores/feed.ts'
 import type { Health } from './stores/health.ts'
 import { makeMemoryBus } from './stores/memory/bus.ts'
+import { makeMemoryGate } from './stores/memory/request-gate.ts'
 import { type Database, openDatabase } from './stores/postgres/database.ts'
 import { openPostgres } from './stores/postgres/open.ts'
+import type { RequestGate } from './stores/request-gate.ts'
 
 export const version: string = packageJson.version
 
@@ -37,13 +40,18 @@ type Parts = {
   readonly metrics: Metrics
   readonly database: Database
   readonly bus: Bus
+  readonly gate: RequestGate
+  readonly feed: Feed
   readonly sealer: Sealer
   /** Whether this is the only process on its database. */
   readonly isAlone: boolean
   readonly health: () => Promise<Health>
 }
 
-type Role = { readonly fetch: (request: Request) => Response | Promise<Response>; stop(): Promise<void> }
+type Role = {
+  readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>
+  stop(): Promise<void>
+}
 
 /** Loaded only by the processes that run them. */
 const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
@@ -90,14 +98,25 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
     await postgres.migrate()
     const database = openDatabase(postgres.target, metrics)
     closers.push(database.close)
-    const { bus, redisHealth } = await openBus(config, log)
-    closers.push(bus.close)
+    const { bus, gate, redisHealth } = await openShared(config, log)
+    closers.push(gate.close, bus.close)
     const isAlone = postgres.isEmbedded
     const health = makeHealth(database, isAlone, redisHealth)
     const sealer = makeSealer(config.ENCRYPTION_KEY)
     if (config.MONGODB_URL !== undefined)
       log.warn('MONGODB_URL is set, but this version keeps logs and analytics events in PostgreSQL only')
-    const parts: Parts = { config, log, metrics, database, bus, sealer, isAlone, health }
+    const parts: Parts = {
+      config,
+      log,
+      metrics,
+      database,
+      bus,
+      gate,
+      feed: makeFeed({ bus, gate }),
+      sealer,
+      isAlone,
+      health,
+    }
     const urls: Partial<Record<RoleName, string>> = {}
     for (const name of names) {
       const role = await roles[name](parts)
@@ -129,11 +148,18 @@ function refuseLonelyRole(config: Config, names: readonly RoleName[]): void {
     )
 }
 
-async function openBus(config: Config, log: Log): Promise<{ bus: Bus; redisHealth: () => Promise<Health['redis']> }> {
-  if (config.REDIS_URL === undefined) return { bus: makeMemoryBus(), redisHealth: async () => 'embedded' }
+/** What processes share beside the database. */
+async function openShared(
+  config: Config,
+  log: Log,
+): Promise<{ bus: Bus; gate: RequestGate; redisHealth: () => Promise<Health['redis']> }> {
+  if (config.REDIS_URL === undefined)
+    return { bus: makeMemoryBus(), gate: makeMemoryGate(systemClock), redisHealth: async () => 'embedded' }
   const { makeRedisBus } = await import('./stores/redis/bus.ts')
+  const { makeRedisGate } = await import('./stores/redis/request-gate.ts')
   const bus = makeRedisBus(config.REDIS_URL, log)
-  return { bus, redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected') }
+  const gate = makeRedisGate(config.REDIS_URL, log)
+  return { bus, gate, redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected') }
 }
 
 function makeHealth(

@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { randomToken } from './lib/crypto.ts'
 import { messageOf, UsageError } from './lib/errors.ts'
@@ -53,6 +54,10 @@ export const settings = {
     meaning: "The adapter's address as the providers see it",
   },
   JWT_SECRET: optional({ ...strongSecret(), meaning: 'Signs access tokens; unset: generated into the data dir' }),
+  JWT_SECRET_PREVIOUS: optional({
+    ...strongSecret(),
+    meaning: 'The secret before JWT_SECRET: access tokens under it stay good until they run out',
+  }),
   ENCRYPTION_KEY: optional({ ...strongSecret(), meaning: 'Seals secrets at rest; unset: generated into the data dir' }),
   RATE_LIMIT_MESSAGES_PER_MINUTE: {
     ...integer(1, 1_000_000),
@@ -78,6 +83,23 @@ export const settings = {
     ...integer(1, 1_000_000),
     fallback: 5,
     meaning: 'Log-in attempts per account and address in five minutes',
+  },
+  CORS_ORIGINS: {
+    takes: 'origins like https://shop.example, separated by commas, or *',
+    parse: readOrigins,
+    fallback: [] as readonly string[],
+    meaning: 'Web pages of other origins that may call the API',
+  },
+  TRUSTED_PROXIES: {
+    takes: 'IP addresses, separated by commas',
+    parse: readAddresses,
+    fallback: ['127.0.0.1', '::1'] as readonly string[],
+    meaning: "Reverse proxies whose X-Forwarded-For tells the caller's address",
+  },
+  SLOW_REQUEST_MS: {
+    ...integer(1, 600_000),
+    fallback: 1_000,
+    meaning: 'Requests that take longer are logged',
   },
   DATABASE_REPLICA_URL: optional({
     ...url('postgres:', 'postgresql:'),
@@ -226,6 +248,23 @@ function url(...protocols: readonly string[]) {
     takes: `a URL with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
     parse: (value: string) => (isUrl(value, protocols) ? value.replace(/\/+$/, '') : undefined),
   }
+}
+
+function readOrigins(text: string): readonly string[] | undefined {
+  const origins = listOf(text)
+  return origins.every(origin => origin === '*' || URL.parse(origin)?.origin === origin) ? origins : undefined
+}
+
+function readAddresses(text: string): readonly string[] | undefined {
+  const addresses = listOf(text)
+  return addresses.every(address => isIP(address) !== 0) ? addresses : undefined
+}
+
+function listOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
 }
 
 function isUrl(value: string, protocols: readonly string[]): boolean {

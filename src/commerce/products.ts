@@ -128,7 +128,7 @@ export async function updateProduct(
   id: string,
   changes: { readonly [K in keyof ProductFields]?: ProductFields[K] | undefined },
 ): Promise<ProductWritten> {
-  const [before] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  const before = await lockProduct(tx, tenantId, id)
   if (before === undefined) return { kind: 'unknown' }
   return await written(tx.run(updateRow, { tenant_id: tenantId, id, ...picked({ ...before, ...given(changes) }) }))
 }
@@ -168,6 +168,12 @@ export async function findProduct(tx: Transaction, tenantId: string, id: string)
   return product
 }
 
+/** The same, held against every other change until the transaction ends. */
+export async function lockProduct(tx: Transaction, tenantId: string, id: string): Promise<Product | undefined> {
+  const [product] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  return product
+}
+
 /** Removes a product that no order names; one that was ordered stays, inactive, so that its orders remain readable. */
 export async function removeProduct(
   tx: Transaction,
@@ -175,8 +181,7 @@ export async function removeProduct(
   id: string,
 ): Promise<'deleted' | 'deactivated' | 'unknown'> {
   // The lock holds off an order that is about to name it.
-  const [product] = await tx.run(lockOne, { tenant_id: tenantId, id })
-  if (product === undefined) return 'unknown'
+  if ((await lockProduct(tx, tenantId, id)) === undefined) return 'unknown'
   const deleted = await tx.run(deleteUnused, { tenant_id: tenantId, id })
   if (deleted.length > 0) return 'deleted'
   await tx.run(deactivate, { tenant_id: tenantId, id })

@@ -1,13 +1,18 @@
 import { type Context, Hono } from 'hono'
+import { cors } from 'hono/cors'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
 import packageJson from '../../package.json' with { type: 'json' }
 import { AppError } from '../lib/errors.ts'
 import { answerError, observeRequests, problem, requestIdOf } from '../lib/http.ts'
 import { opsRoutes } from '../lib/ops.ts'
+import { makeCallers } from './callers.ts'
 import { docsPage, docsPolicy } from './docs-page.ts'
+import { makeLimits } from './limits.ts'
 import { makeOpenApi } from './openapi.ts'
-import type { Env, Parts } from './parts.ts'
+import type { Env, GatewayOptions } from './options.ts'
+import type { Parts } from './parts.ts'
+import { limitHeaders, securityHeaders } from './response-headers.ts'
 import { authRoutes, meRoutes } from './routes/auth.ts'
 import { botRoutes } from './routes/bots.ts'
 import { conversationRoutes } from './routes/conversations.ts'
@@ -17,14 +22,24 @@ import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
 
 /** The role that people and their programs speak with: the REST API, and the document that describes it. */
-export function makeGateway(parts: Parts): { fetch(request: Request): Promise<Response> } {
-  const { log, metrics } = parts
+export function makeGateway(options: GatewayOptions): {
+  fetch(request: Request, peer?: Env['Bindings']): Promise<Response>
+} {
+  const { log, metrics, config } = options
+  const parts: Parts = { ...options, callers: makeCallers(options), limits: makeLimits(options) }
   const app = new Hono<Env>()
   app.use(identifyRequest)
-  app.use(observeRequests(metrics, patternOf))
+  app.use(observeRequests(metrics, patternOf, { afterMs: config.SLOW_REQUEST_MS, tell: tellSlow }))
+  if (config.CORS_ORIGINS.length > 0) app.use('/api/*', cors(corsOptions(config.CORS_ORIGINS)))
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
   app.onError((error, context) => answerError(error, context.get('requestId'), log))
   app.notFound(context => refuse(context, new AppError('not_found', `There is no ${context.req.path}.`)))
+
+  /** Without its query: it may hold what somebody searched for. */
+  function tellSlow(context: Context, endpoint: string, ms: number): void {
+    const { method } = context.req
+    log.warn({ request_id: context.get('requestId'), method, endpoint, ms: Math.round(ms) }, 'a request was slow')
+  }
 
   app.route('/', opsRoutes(parts))
   app.route('/api/auth', authRoutes(parts))
@@ -39,25 +54,38 @@ export function makeGateway(parts: Parts): { fetch(request: Request): Promise<Re
   const openApi = makeOpenApi(app, packageJson.version)
   app.get('/openapi.json', async context => context.json(await openApi()))
   app.get('/docs', context => context.html(docsPage, 200, { 'content-security-policy': docsPolicy }))
-  return { fetch: async request => await app.fetch(request) }
-}
-
-const securityHeaders = {
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cache-control': 'no-store',
+  return { fetch: async (request, peer) => await app.fetch(request, peer) }
 }
 
 async function identifyRequest(context: Context<Env>, next: () => Promise<void>): Promise<void> {
   const requestId = requestIdOf(context.req.raw)
   context.set('requestId', requestId)
   await next()
+  if (context.get('isComplete')) return
   const { headers } = context.res
   headers.set('x-request-id', requestId)
-  for (const [name, value] of Object.entries(securityHeaders)) if (!headers.has(name)) headers.set(name, value)
+  const added = { ...securityHeaders, ...limitHeaders(context) }
+  for (const [name, value] of Object.entries(added)) if (!headers.has(name)) headers.set(name, value)
+  if (context.res.status === 429) headers.set('retry-after', headers.get('ratelimit-reset') ?? '1')
+}
+
+/** For pages of other origins: no cookies are used, so none are let in. */
+function corsOptions(origins: readonly string[]) {
+  return {
+    origin: origins.includes('*') ? '*' : [...origins],
+    allowMethods: ['GET', 'POST', 'PUT', 'DELETE'],
+    allowHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'if-match',
+      'if-none-match',
+      'x-api-key',
+      'x-request-id',
+    ],
+    exposeHeaders: ['etag', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'x-request-id'],
+    maxAge: 600,
+  }
 }
 
 /** The pattern of the route that answered: never what the caller wrote. */

@@ -2,7 +2,7 @@ import type { Hono } from 'hono'
 import { generateSpecs } from 'hono-openapi'
 import { errorCatalogue } from '../lib/errors.ts'
 import { documented, type JsonSchema } from './json-schema.ts'
-import type { Env } from './parts.ts'
+import type { Env } from './options.ts'
 import { flowDocument } from './routes/flows.ts'
 
 const health: JsonSchema = {

@@ -1,30 +1,12 @@
 import type { Context } from 'hono'
-import type { Config } from '../config.ts'
-import type { Identity } from '../identity/access-token.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Sealer } from '../lib/crypto.ts'
-import type { Ids } from '../lib/ids.ts'
-import type { Log } from '../lib/log.ts'
-import type { Metrics } from '../lib/metrics.ts'
-import type { Bus } from '../stores/bus.ts'
-import type { Health } from '../stores/health.ts'
-import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
+import type { Caller } from '../identity/callers.ts'
+import { sqlState, type Transaction } from '../stores/postgres/database.ts'
+import type { Callers } from './callers.ts'
+import type { Limits } from './limits.ts'
+import type { Env, GatewayOptions } from './options.ts'
 
-/** What the gateway is made of. */
-export type Parts = {
-  readonly config: Pick<Config, 'JWT_SECRET'>
-  readonly database: Database
-  readonly bus: Bus
-  readonly clock: Clock
-  readonly ids: Ids
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly sealer: Sealer
-  readonly health: () => Promise<Health>
-}
-
-/** What a request carries from step to step. */
-export type Env = { Variables: { requestId: string; identity: Identity } }
+/** What its routes are made of. */
+export type Parts = GatewayOptions & { readonly callers: Callers; readonly limits: Limits }
 
 const triesMax = 3
 /** Not a fault of the request: another transaction stood in the way. */
@@ -37,12 +19,12 @@ const retriedStates = new Set(['40001', '40P01'])
 export async function inTenant<T>(
   { database }: Pick<Parts, 'database'>,
   context: Context<Env>,
-  work: (tx: Transaction, identity: Identity) => Promise<T>,
+  work: (tx: Transaction, caller: Caller) => Promise<T>,
 ): Promise<T> {
-  const identity = context.get('identity')
+  const caller = context.get('caller')
   for (let tries = 1; ; tries++) {
     try {
-      return await database.transaction({ role: 'app', tenantId: identity.tenantId }, tx => work(tx, identity))
+      return await database.transaction({ role: 'app', tenantId: caller.tenantId }, tx => work(tx, caller))
     } catch (error) {
       if (tries >= triesMax || !retriedStates.has(sqlState(error) ?? '')) throw error
     }

@@ -3,14 +3,16 @@ import { uniqueSymbol } from 'hono-openapi'
 import * as v from 'valibot'
 import { isBoundedJson } from '../flow/json.ts'
 import { JSON_DEPTH_MAX } from '../flow/limits.ts'
-import { verifyAccessToken } from '../identity/access-token.ts'
-import { isAllowed, type Permission } from '../identity/permissions.ts'
+import type { Caller } from '../identity/callers.ts'
+import type { Permission } from '../identity/permissions.ts'
 import { AppError, type ErrorCode, errorCatalogue, type FieldError } from '../lib/errors.ts'
 import { readJson } from '../lib/http.ts'
 import { isUuid } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
+import { answerKeyOf, answerRead, etagOf } from './answers.ts'
 import { documented } from './json-schema.ts'
-import type { Env, Parts } from './parts.ts'
+import type { Env } from './options.ts'
+import type { Parts } from './parts.ts'
 import { problemSchema } from './schemas.ts'
 
 // A route is a list of steps, each of which also says what it adds to the API document.
@@ -44,23 +46,102 @@ export function describe(route: {
   })
 }
 
-/** Lets through whoever has the permission; `me` is anyone who is logged in. */
-export function makeGuard({ config, clock }: Pick<Parts, 'config' | 'clock'>) {
-  return (permission: Permission | 'me'): MiddlewareHandler<Env> => {
-    const errors: ErrorCode[] = permission === 'me' ? ['unauthenticated'] : ['unauthenticated', 'forbidden']
-    return step(
+const securitySchemes = [{ access_token: [] }, { api_key: [] }]
+
+/**
+ * Lets through whoever has the permission, within the tenant's rate limit; `me` is anyone who is logged in. What reads
+ * is answered from the cache where it can be, and with an ETag; `isFresh` keeps an answer out of the cache.
+ */
+export function makeGuard(parts: Parts) {
+  return (permission: Permission | 'me', { isFresh = false } = {}): MiddlewareHandler<Env> =>
+    step(
       async (context: Context<Env>, next) => {
-        const token = /^Bearer ([\w.-]+)$/i.exec(context.req.header('authorization') ?? '')?.[1]
-        const identity = token === undefined ? null : verifyAccessToken(token, config.JWT_SECRET, clock.now())
-        if (identity === null) throw new AppError('unauthenticated', 'The access token is missing, wrong or expired.')
-        if (permission !== 'me' && !isAllowed(identity.role, permission))
-          throw new AppError('forbidden', `The role ${identity.role} does not include ${permission}.`)
-        context.set('identity', identity)
-        await next()
+        const caller = await callerOf(parts, context)
+        const isKept = context.req.method === 'GET' && !isFresh && permission !== 'me'
+        const key = isKept ? answerKeyOf(context, caller, permission) : null
+        const admission = await parts.limits.admit(context, caller, key)
+        if (permission !== 'me' && !caller.permissions.has(permission))
+          throw new AppError('forbidden', `${caller.role ?? 'The API key'} does not include ${permission}.`)
+        context.set('caller', caller)
+        if (context.req.method !== 'GET') return await next()
+        return await answerRead(parts, context, { key, admission }, next)
       },
-      { security: [{ access_token: [] }], responses: problems(...errors) },
+      {
+        security: securitySchemes,
+        'x-permission': permission,
+        responses: problems(
+          'unauthenticated',
+          ...(permission === 'me' ? [] : ['forbidden' as const]),
+          'too_many_requests',
+        ),
+      },
     )
-  }
+}
+
+async function callerOf({ callers, limits }: Parts, context: Context<Env>): Promise<Caller> {
+  const caller = await callers.of(context)
+  if (caller !== null) return caller
+  await limits.admitStranger(context)
+  throw new AppError('unauthenticated', 'The access token or the API key is missing, wrong or expired.')
+}
+
+/** What a request can be refused for before anyone is known, for routes without a guard. */
+export function open(admit: (context: Context<Env>) => Promise<void>): MiddlewareHandler<Env> {
+  return step(
+    async (context: Context<Env>, next) => {
+      await admit(context)
+      await next()
+    },
+    { responses: problems('too_many_requests') },
+  )
+}
+
+const idempotencyKeyShape = /^[\x21-\x7e]{1,255}$/
+
+/**
+ * Takes an `Idempotency-Key`: the same request under the same key is done once within a day, and answered the same.
+ * The route answers through `answerChange`, which keeps the promise.
+ */
+export const idempotent: MiddlewareHandler<Env> = step(
+  async (context: Context<Env>, next) => {
+    const key = context.req.header('idempotency-key')
+    if (key !== undefined && !idempotencyKeyShape.test(key))
+      throw invalid([{ path: 'Idempotency-Key', message: 'Must have 1 to 255 visible ASCII characters' }])
+    if (key !== undefined) context.set('idempotencyKey', key)
+    await next()
+  },
+  {
+    parameters: [
+      headerParameter('Idempotency-Key', 'Sent again with the same body within a day, the request is not done again', {
+        type: 'string',
+        pattern: idempotencyKeyShape.source.replaceAll('\\x21-\\x7e', '!-~'),
+      }),
+    ],
+    responses: problems('idempotency_key_reused', 'conflict'),
+  },
+)
+
+/** Takes an `If-Match` with the ETag of what is to be changed; the route holds it against what there is by `mustMatch`. */
+export const conditional: MiddlewareHandler<Env> = step((_context, next) => next(), {
+  parameters: [
+    headerParameter('If-Match', 'The ETag of what is to be changed: refused where it was changed since', {
+      type: 'string',
+    }),
+  ],
+  responses: problems('precondition_failed'),
+})
+
+function headerParameter(name: string, description: string, schema: Record<string, unknown>) {
+  return { in: 'header', name, required: false, description, schema }
+}
+
+/** Refuses a change of what is not (any more) as `If-Match` says. `current` is what reading it would answer. */
+export function mustMatch(context: Context<Env>, current: object): void {
+  const wanted = context.req.header('if-match')
+  if (wanted === undefined || wanted.trim() === '*') return
+  const etag = etagOf(JSON.stringify(current))
+  if (wanted.split(',').some(part => part.trim() === etag)) return
+  throw new AppError('precondition_failed', 'Read it again, and change what it is now.')
 }
 
 type ObjectSchema = v.GenericSchema<object>
@@ -80,6 +161,7 @@ export function body<TSchema extends ObjectSchema>(
   return step(
     async (context: Context<Env>, next) => {
       const given = isRequired || hasBody(context.req.raw) ? await readStorable(context.req.raw) : {}
+      context.set('given', given)
       context.req.addValidatedData('json', check(schema, given))
       await next()
     },

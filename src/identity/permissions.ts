@@ -1,32 +1,41 @@
 export const roles = ['owner', 'admin', 'agent', 'viewer'] as const
 export type Role = (typeof roles)[number]
 
-export const resources = ['bots', 'flows', 'conversations', 'products', 'customers', 'orders'] as const
-export type Resource = (typeof resources)[number]
+/** `write` is whatever changes something, deletes included; who may write may read. */
+export const verbs = ['read', 'write'] as const
+export type Verb = (typeof verbs)[number]
 
-/** `write` is whatever changes something, deletes included. */
-export type Verb = 'read' | 'write'
+/** What each role may do with each resource: the only place that says so. */
+const table = {
+  bots: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  flows: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  conversations: { owner: 'write', admin: 'write', agent: 'write', viewer: 'read' },
+  products: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  customers: { owner: 'write', admin: 'write', agent: 'write', viewer: 'read' },
+  orders: { owner: 'write', admin: 'write', agent: 'write', viewer: 'read' },
+  sellers: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  analytics: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  tenant: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  users: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
+  api_keys: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
+  audit: { owner: 'read', admin: 'read', agent: 'none', viewer: 'none' },
+} as const satisfies Record<string, Readonly<Record<Role, Verb | 'none'>>>
+
+export type Resource = keyof typeof table
 export type Permission = `${Resource}:${Verb}`
 
-/** What each role may change; every role may read everything listed here. */
-const writes: Readonly<Record<Role, readonly Resource[]>> = {
-  owner: resources,
-  admin: resources,
-  agent: ['conversations', 'customers', 'orders'],
-  viewer: [],
-}
-
-/** Whether a role may do it. */
-export function isAllowed(role: Role, permission: Permission): boolean {
-  return permissionsOf(role).includes(permission)
-}
+// Object.keys loses the keys' names; these are all of them.
+export const resources = Object.keys(table) as readonly Resource[]
+export const permissions: readonly Permission[] = resources.flatMap(resource =>
+  verbs.map((verb): Permission => `${resource}:${verb}`),
+)
 
 /** Everything a role may do, in a fixed order. */
 export function permissionsOf(role: Role): readonly Permission[] {
-  return table[role]
+  return permissionsByRole[role]
 }
 
-const table: Readonly<Record<Role, readonly Permission[]>> = {
+const permissionsByRole: Readonly<Record<Role, readonly Permission[]>> = {
   owner: list('owner'),
   admin: list('admin'),
   agent: list('agent'),
@@ -34,7 +43,9 @@ const table: Readonly<Record<Role, readonly Permission[]>> = {
 }
 
 function list(role: Role): readonly Permission[] {
-  return resources.flatMap((resource): Permission[] =>
-    writes[role].includes(resource) ? [`${resource}:read`, `${resource}:write`] : [`${resource}:read`],
-  )
+  return resources.flatMap((resource): Permission[] => {
+    const most: Verb | 'none' = table[resource][role]
+    if (most === 'none') return []
+    return most === 'read' ? [`${resource}:read`] : [`${resource}:read`, `${resource}:write`]
+  })
 }

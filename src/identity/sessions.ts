@@ -102,7 +102,7 @@ async function openSession(
   const refreshToken = await issueRefreshToken(tx, ids, { ...login, nowMs: clock.now() })
   return {
     ...account,
-    access_token: signAccessToken({ userId, tenantId, role: account.user.role }, secret, clock.now()),
+    access_token: signAccessToken({ userId, tenantId }, secret, clock.now()),
     refresh_token: refreshToken,
     token_type: 'Bearer',
     expires_in: accessTokenSeconds,

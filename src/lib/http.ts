@@ -65,15 +65,24 @@ export async function readJson(request: Request, bytesMax: number): Promise<unkn
 
 const knownMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** Counts and times requests under the pattern of their route, which is never what the caller wrote. */
-export function observeRequests(metrics: Metrics, pattern: (context: Context) => string): MiddlewareHandler {
+/**
+ * Counts and times requests under the pattern of their route, which is never what the caller wrote; tells of
+ * those that were slow.
+ */
+export function observeRequests(
+  metrics: Metrics,
+  pattern: (context: Context) => string,
+  slow?: { readonly afterMs: number; readonly tell: (context: Context, endpoint: string, ms: number) => void },
+): MiddlewareHandler {
   return async (context, next) => {
     const start = performance.now()
     await next()
     const method = knownMethods.has(context.req.method) ? context.req.method : 'OTHER'
     const endpoint = pattern(context)
     metrics.httpRequests.inc({ method, status: String(context.res.status), endpoint })
-    metrics.httpSeconds.observe({ method, endpoint }, (performance.now() - start) / 1000)
+    const tookMs = performance.now() - start
+    metrics.httpSeconds.observe({ method, endpoint }, tookMs / 1000)
+    if (slow !== undefined && tookMs > slow.afterMs) slow.tell(context, endpoint, tookMs)
   }
 }
 

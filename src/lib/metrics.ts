@@ -36,6 +36,12 @@ export function makeMetrics() {
       'provider',
       'reason',
     ]),
+    rateLimited: counter('rate_limited_total', 'Requests refused for their number', ['limit']),
+    rateLimitUnavailable: counter(
+      'rate_limit_unavailable_total',
+      'Requests that could not be counted with the others',
+      ['outcome'],
+    ),
     cacheHits: counter('cache_hits_total', 'Look-ups that a cache of this process answered'),
     cacheMisses: counter('cache_misses_total', 'Look-ups that went on to the database'),
     stepSeconds: histogram('flow_step_duration_seconds', 'Time of the pure part of a turn'),

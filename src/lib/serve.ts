@@ -3,6 +3,9 @@ import { UsageError } from './errors.ts'
 /** An HTTP server on its address. */
 export type Server = { readonly url: string; readonly port: number; stop(): Promise<void> }
 
+/** The other end of a request's connection. */
+export type Peer = { readonly peerAddress: () => string | undefined }
+
 /** Larger bodies are cut off by the runtime; each route has its own, smaller limit with a proper answer. */
 const bodyBytesMax = 64 * 1024 * 1024
 const stopDeadlineMs = 5_000
@@ -15,11 +18,17 @@ export function serve(options: {
   readonly host: string
   readonly port: number
   readonly setting: string
-  readonly fetch: (request: Request) => Response | Promise<Response>
+  readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>
 }): Server {
   const { host, port, setting, fetch } = options
   try {
-    const server = Bun.serve({ hostname: host, port, fetch, maxRequestBodySize: bodyBytesMax, idleTimeout: 120 })
+    const server = Bun.serve({
+      hostname: host,
+      port,
+      fetch: (request, bun) => fetch(request, { peerAddress: () => bun.requestIP(request)?.address }),
+      maxRequestBodySize: bodyBytesMax,
+      idleTimeout: 120,
+    })
     const bound = server.port ?? port
     return {
       port: bound,

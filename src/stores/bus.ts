@@ -6,13 +6,18 @@ export type Topic =
   | 'outbox'
   /** A bot was changed or removed; the payload is its id. */
   | 'bot.changed'
+  /** A user, an API key or a tenant's limit was changed or removed; the payload is the id of the user, key or tenant. */
+  | 'caller.changed'
+  /** Something happened to a tenant that its sockets are told of; the payload is a JSON array of feed events. */
+  | `events:${string}`
 
 /**
  * Publish and subscribe across the processes of one installation. Delivery is at most once and without order;
  * a publisher hears itself; publishing never throws and never waits.
  */
 export type Bus = {
-  publish(topic: Topic, payload?: string): void
+  /** A payload that costs something to make may be a function: it is called only where somebody may listen. */
+  publish(topic: Topic, payload?: string | (() => string)): void
   /** Returns what ends the subscription. */
   subscribe(topic: Topic, listener: (payload: string) => void): () => void
   close(): Promise<void>

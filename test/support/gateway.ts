@@ -1,5 +1,6 @@
+import { readSettings } from '../../src/config.ts'
 import { makeGateway } from '../../src/gateway/gateway.ts'
-import type { Parts } from '../../src/gateway/parts.ts'
+import type { GatewayOptions } from '../../src/gateway/options.ts'
 import { signAccessToken } from '../../src/identity/access-token.ts'
 import type { Role } from '../../src/identity/permissions.ts'
 import { addTenant, addUser } from '../../src/identity/users.ts'
@@ -8,7 +9,9 @@ import { makeSealer } from '../../src/lib/crypto.ts'
 import { uuids } from '../../src/lib/ids.ts'
 import { makeLog } from '../../src/lib/log.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
+import { makeFeed } from '../../src/stores/feed.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
+import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../../src/stores/postgres/database.ts'
 import { type ApiDocument, faultsOf } from './api-document.ts'
 import { createTestDatabase } from './postgres.ts'
@@ -62,13 +65,19 @@ export type TestGateway = Awaited<ReturnType<typeof openTestGateway>>
  * A gateway on a database of its own, called without a socket. Every answer is held against the API document: one
  * that it does not describe is an error of the test.
  */
-export async function openTestGateway(changes: Partial<Parts> = {}) {
+export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
   const { connection, drop } = await createTestDatabase()
   const metrics = makeMetrics()
-  const parts: Parts = {
-    config: { JWT_SECRET: secret },
+  const [bus, gate] = [changes.bus ?? makeMemoryBus(), changes.gate ?? makeMemoryGate(changes.clock ?? systemClock)]
+  const parts: GatewayOptions = {
+    config: {
+      ...readSettings({}),
+      JWT_SECRET: secret,
+      RATE_LIMIT_API_PER_MINUTE: 1_000_000,
+      RATE_LIMIT_AUTH_PER_5_MINUTES: 1_000_000,
+    },
     database: openDatabase(connection, metrics),
-    bus: makeMemoryBus(),
+    ...{ bus, gate, feed: makeFeed({ bus, gate }) },
     clock: systemClock,
     ids: uuids,
     log: makeLog({ level: 'error', dir: undefined }),
@@ -108,7 +117,7 @@ export async function openTestGateway(changes: Partial<Parts> = {}) {
       const user = { tenantId: tenant, id: userId, name: role, email: `${userId}@example.com`, role }
       await addUser(tx, { ...user, passwordHash: 'no password' })
     })
-    return { tenantId: tenant, userId, token: signAccessToken({ userId, tenantId: tenant, role }, secret, Date.now()) }
+    return { tenantId: tenant, userId, token: signAccessToken({ userId, tenantId: tenant }, secret, Date.now()) }
   }
 
   return {
@@ -121,6 +130,7 @@ export async function openTestGateway(changes: Partial<Parts> = {}) {
     async close() {
       await parts.database.close()
       await parts.bus.close()
+      await parts.gate.close()
       await drop()
     },
   }

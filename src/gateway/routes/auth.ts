@@ -6,7 +6,8 @@ import { login, logout, refresh, register } from '../../identity/sessions.ts'
 import { findAccount } from '../../identity/users.ts'
 import { AppError } from '../../lib/errors.ts'
 import { named, writtenAs } from '../json-schema.ts'
-import { type Env, inTenant, type Parts } from '../parts.ts'
+import type { Env } from '../options.ts'
+import { inTenant, type Parts } from '../parts.ts'
 import { email, text, time, uuid } from '../schemas.ts'
 import { body, describe, makeGuard } from '../steps.ts'
 
@@ -109,7 +110,7 @@ export function meRoutes(parts: Parts): Hono<Env> {
     describe({ tag: 'Auth', summary: 'Who is logged in, and what they may do', answers: { 200: me } }),
     may('me'),
     async context => {
-      const account = await inTenant(parts, context, (tx, { tenantId, userId }) => findAccount(tx, tenantId, userId))
+      const account = await inTenant(parts, context, (tx, { tenantId, id }) => findAccount(tx, tenantId, id))
       if (account === undefined) throw new AppError('unauthenticated', 'This user does not exist any more.')
       return context.json({ ...account, permissions: permissionsOf(account.user.role) })
     },

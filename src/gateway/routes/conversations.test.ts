@@ -35,6 +35,7 @@ async function begin({ as, botId }: Desk, name: string, phone: string, text = 'h
       content: { type: 'text', text },
     },
   ])
+  await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   return textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
 }
 
@@ -49,6 +50,7 @@ async function append(
   await gateway.database.transaction({ role: 'worker' }, tx =>
     saveTurns(tx, [{ tenantId: as.tenantId, conversationId, botId, state, events, ...rest }], new Date()),
   )
+  await gateway.feed.announce(as.tenantId, { changed: ['conversations'] })
 }
 
 const close = (desk: Desk, id: string) => append(desk, id, [{ type: 'closed', data: { reason: 'agent' } }])

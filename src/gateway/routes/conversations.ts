@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { inboundContentSchema, outboundContentSchema } from '../../flow/content.ts'
-import type { Identity } from '../../identity/access-token.ts'
+import type { Caller } from '../../identity/callers.ts'
 import { AppError } from '../../lib/errors.ts'
 import { type InboxKind, postToInbox } from '../../messaging/inbox.ts'
 import {
@@ -15,8 +15,9 @@ import {
 import { queueMessage } from '../../messaging/send.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { named } from '../json-schema.ts'
+import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { type Env, inTenant, type Parts } from '../parts.ts'
+import { inTenant, type Parts } from '../parts.ts'
 import { json, jsonObject, text, time, uuid } from '../schemas.ts'
 import { body, describe, found, idOf, makeGuard, query } from '../steps.ts'
 
@@ -168,7 +169,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
     body(v.strictObject({ note: v.optional(text(1_000, 0), '') }), { mayBeEmpty: true }),
     async context => {
       const { note } = context.req.valid('json')
-      return await post(context, 'handoff', ({ userId }) => ({ note, agent_id: userId }))
+      return await post(context, 'handoff', ({ id }) => ({ note, agent_id: id }))
     },
   )
   app.post(
@@ -176,7 +177,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
     describe(command('Give the conversation back to the bot')),
     may('conversations:write'),
     body(v.strictObject({}), { mayBeEmpty: true }),
-    async context => await post(context, 'resume', ({ userId }) => ({ agent_id: userId })),
+    async context => await post(context, 'resume', ({ id }) => ({ agent_id: id })),
   )
   app.post(
     '/:id/close',
@@ -190,12 +191,12 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
   )
 
   /** Leaves what an agent wants in the conversation's mailbox: its next turn does it. */
-  async function post(context: Context<Env>, kind: InboxKind, bodyOf: (identity: Identity) => unknown) {
+  async function post(context: Context<Env>, kind: InboxKind, bodyOf: (caller: Caller) => unknown) {
     const conversationId = idOf(context)
-    await inTenant(parts, context, async (tx, identity) => {
-      const { tenantId } = identity
+    await inTenant(parts, context, async (tx, caller) => {
+      const { tenantId } = caller
       await openConversation(tx, tenantId, conversationId)
-      await postToInbox(tx, ids, { tenantId, conversationId, kind, body: bodyOf(identity) })
+      await postToInbox(tx, ids, { tenantId, conversationId, kind, body: bodyOf(caller) })
     })
     bus.publish('inbox')
     return context.json({ conversation_id: conversationId }, 202)

@@ -16,8 +16,9 @@ import {
 } from '../../messaging/flows.ts'
 import { listFlowVersions, publishFlow } from '../../messaging/publish-flow.ts'
 import { named, writtenAs } from '../json-schema.ts'
+import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { type Env, inTenant, type Parts } from '../parts.ts'
+import { inTenant, type Parts } from '../parts.ts'
 import { jsonObject, text, time, uuid } from '../schemas.ts'
 import { body, describe, found, idOf, makeGuard, notFound, query } from '../steps.ts'
 
@@ -159,7 +160,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     may('flows:write'),
     async context => {
       const id = idOf(context)
-      const result = await inTenant(parts, context, (tx, { tenantId, userId }) =>
+      const result = await inTenant(parts, context, (tx, { tenantId, id: userId }) =>
         publishFlow(tx, { tenantId, id, userId, handlers }),
       )
       if (result.kind === 'unknown') throw notFound('flow')

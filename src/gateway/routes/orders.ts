@@ -11,8 +11,9 @@ import {
 } from '../../commerce/orders.ts'
 import { AppError } from '../../lib/errors.ts'
 import { named } from '../json-schema.ts'
+import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { type Env, inTenant, type Parts } from '../parts.ts'
+import { inTenant, type Parts } from '../parts.ts'
 import { integer, readOnly, text, time, uuid } from '../schemas.ts'
 import { body, describe, found, idOf, invalid, makeGuard, notFound, query } from '../steps.ts'
 

@@ -4,17 +4,31 @@ import {
   createProduct,
   findProduct,
   listProducts,
+  lockProduct,
   type Product,
   type ProductWritten,
   removeProduct,
   updateProduct,
 } from '../../commerce/products.ts'
 import { AppError } from '../../lib/errors.ts'
+import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
+import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { type Env, inTenant, type Parts } from '../parts.ts'
+import { inTenant, type Parts } from '../parts.ts'
 import { amountMinor, currency, integer, readOnly, text, time, uuid, webUrl } from '../schemas.ts'
-import { body, describe, found, idOf, makeGuard, notFound, query } from '../steps.ts'
+import {
+  body,
+  conditional,
+  describe,
+  found,
+  idempotent,
+  idOf,
+  makeGuard,
+  mustMatch,
+  notFound,
+  query,
+} from '../steps.ts'
 
 const required = { sku: text(64), name: text(200), price_minor: amountMinor, currency }
 const optional = {
@@ -64,13 +78,15 @@ export function productRoutes(parts: Parts): Hono<Env> {
     '/',
     describe({ tag, summary: 'Add a product', answers: { 201: product }, errors: ['conflict'] }),
     may('products:write'),
+    idempotent,
     body(newProduct),
     async context => {
       const fields = context.req.valid('json')
-      const made = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await createProduct(tx, parts.ids, tenantId, fields)),
-      )
-      return context.json(made, 201)
+      return await answerChange(parts, context, 201, async (tx, { tenantId }, record) => {
+        const after = accept(await createProduct(tx, parts.ids, tenantId, fields))
+        record({ action: 'product.created', resource: 'products', id: after.id, before: null, after })
+        return after
+      })
     },
   )
   app.get(
@@ -93,13 +109,17 @@ export function productRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'conflict'],
     }),
     may('products:write'),
+    conditional,
     body(productChanges),
     async context => {
       const [id, changes] = [idOf(context), context.req.valid('json')]
-      const changed = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await updateProduct(tx, tenantId, id, changesOf(changes))),
-      )
-      return context.json(changed)
+      return await answerChange(parts, context, 200, async (tx, { tenantId }, record) => {
+        const before = found(await lockProduct(tx, tenantId, id), 'product')
+        mustMatch(context, before)
+        const after = accept(await updateProduct(tx, tenantId, id, changesOf(changes)))
+        record({ action: 'product.updated', resource: 'products', id, before, after })
+        return after
+      })
     },
   )
   app.delete(
@@ -112,11 +132,17 @@ export function productRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found'],
     }),
     may('products:write'),
+    conditional,
     async context => {
       const id = idOf(context)
-      const removed = await inTenant(parts, context, (tx, { tenantId }) => removeProduct(tx, tenantId, id))
-      if (removed === 'unknown') throw notFound('product')
-      return context.body(null, 204)
+      return await answerChange(parts, context, 204, async (tx, { tenantId }, record) => {
+        const before = found(await lockProduct(tx, tenantId, id), 'product')
+        mustMatch(context, before)
+        const removed = await removeProduct(tx, tenantId, id)
+        const after = removed === 'deactivated' ? { ...before, active: false } : null
+        record({ action: 'product.deleted', resource: 'products', id, before, after })
+        return null
+      })
     },
   )
   return app

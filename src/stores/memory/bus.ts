@@ -5,15 +5,20 @@ export function makeMemoryBus(): Bus {
   const listeners = new Map<Topic, Set<(payload: string) => void>>()
   return {
     publish(topic, payload = '') {
+      if ((listeners.get(topic)?.size ?? 0) === 0) return
+      const text = typeof payload === 'string' ? payload : payload()
       // Later, as a real bus would: a publisher is never inside its listeners.
       queueMicrotask(() => {
-        for (const listener of listeners.get(topic) ?? []) listener(payload)
+        for (const listener of listeners.get(topic) ?? []) listener(text)
       })
     },
     subscribe(topic, listener) {
       const set = listeners.get(topic) ?? new Set()
       listeners.set(topic, set.add(listener))
-      return () => void set.delete(listener)
+      return () => {
+        set.delete(listener)
+        if (set.size === 0 && listeners.get(topic) === set) listeners.delete(topic)
+      }
     },
     async close() {
       listeners.clear()

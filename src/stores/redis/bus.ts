@@ -19,7 +19,7 @@ export function makeRedisBus(url: string, log: Log): Bus & { isReachable(): Prom
   return {
     publish(topic, payload = '') {
       // Only a hint: without Redis the work is found a second later.
-      publisher.publish(channelOf(topic), payload).catch(() => undefined)
+      publisher.publish(channelOf(topic), typeof payload === 'string' ? payload : payload()).catch(() => undefined)
     },
     subscribe(topic, listener) {
       const channel = channelOf(topic)
@@ -42,8 +42,8 @@ export function makeRedisBus(url: string, log: Log): Bus & { isReachable(): Prom
 }
 
 /** A client that fails fast while the server is away, comes back by itself, and subscribes again. */
-export function connectRedis(url: string, log: Log): Redis | Cluster {
-  const options = { enableAutoPipelining: true, maxRetriesPerRequest: 1, retryStrategy }
+export function connectRedis(url: string, log: Log, more: { readonly commandTimeout?: number } = {}): Redis | Cluster {
+  const options = { enableAutoPipelining: true, maxRetriesPerRequest: 1, retryStrategy, ...more }
   const urls = url.split(',').map(part => part.trim())
   const client =
     urls.length > 1 ? new Cluster(urls, { redisOptions: options }) : new Redis(urls[0] ?? url, { ...options })

@@ -1,0 +1,10 @@
+drop function plain_text(text);
+drop table idempotency_keys, audit_log, api_keys, user_invites;
+drop index conversations_seller;
+alter table conversations drop column seller_id;
+alter table orders drop column seller_id;
+delete from users where password_hash is null;
+alter table users drop column seller_id, drop column updated_at, drop column last_login_at;
+alter table users alter column password_hash set not null;
+drop table sellers;
+alter table tenants drop column requests_per_minute;

@@ -1,0 +1,77 @@
+import type { Context } from 'hono'
+import { verifyAccessToken } from '../identity/access-token.ts'
+import { apiKeyPrefix, type Caller, findKeyCaller, findUserCaller, noteKeyUse } from '../identity/callers.ts'
+import { messageOf } from '../lib/errors.ts'
+import { Lru } from '../lib/lru.ts'
+import type { GatewayOptions } from './options.ts'
+
+/** Finds out who asks. */
+export type Callers = {
+  /** The caller of an access token or an API key; null where it is missing, wrong, revoked or has run out. */
+  of(context: Context): Caller | null | Promise<Caller | null>
+}
+
+const knownMax = 5_000
+/** A change is told at once over the bus; where that is lost, it counts after this long. */
+const knownMs = 30_000
+const useNotedMs = 60_000
+
+type Known = { readonly caller: Caller; readonly endsMs: number; notedMs: number }
+
+export function makeCallers(options: GatewayOptions): Callers {
+  const { bus, clock, config, database, log } = options
+  const known = new Lru<string, Known>(knownMax)
+  bus.subscribe('caller.changed', id => known.deleteWhere(({ caller }) => caller.id === id || caller.tenantId === id))
+
+  function of(context: Context): Caller | null | Promise<Caller | null> {
+    const credential = credentialOf(context)
+    if (credential === null) return null
+    const found = known.get(credential)
+    if (found === undefined || found.endsMs <= clock.now()) return lookUp(credential)
+    if (found.caller.kind === 'api_key') noteUse(found)
+    return found.caller
+  }
+
+  async function lookUp(credential: string): Promise<Caller | null> {
+    const nowMs = clock.now()
+    const found = credential.startsWith(apiKeyPrefix) ? await byKey(credential) : await byToken(credential, nowMs)
+    if (found === null) return null
+    const one = { caller: found.caller, endsMs: Math.min(nowMs + knownMs, found.endsMs), notedMs: 0 }
+    known.set(credential, one)
+    if (one.caller.kind === 'api_key') noteUse(one)
+    return one.caller
+  }
+
+  async function byKey(key: string) {
+    const now = new Date(clock.now())
+    const found = await database.transaction({ role: 'auth' }, tx => findKeyCaller(tx, key, now))
+    return found === undefined ? null : { caller: found.caller, endsMs: found.expiresAt?.getTime() ?? Infinity }
+  }
+
+  async function byToken(token: string, nowMs: number) {
+    const claims = verifyAccessToken(token, [config.JWT_SECRET, config.JWT_SECRET_PREVIOUS], nowMs)
+    if (claims === null) return null
+    const { tenantId } = claims
+    const caller = await database.transaction({ role: 'app', tenantId }, tx => findUserCaller(tx, claims))
+    return caller === undefined ? null : { caller, endsMs: claims.endsMs }
+  }
+
+  function noteUse(one: Known): void {
+    const nowMs = clock.now()
+    if (nowMs - one.notedMs < useNotedMs) return
+    one.notedMs = nowMs
+    const { caller } = one
+    database
+      .transaction({ role: 'app', tenantId: caller.tenantId }, tx => noteKeyUse(tx, caller, new Date(nowMs)))
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the use of an API key was not noted'))
+  }
+
+  return { of }
+}
+
+function credentialOf(context: Context): string | null {
+  const header = context.req.header('authorization')
+  if (header !== undefined) return /^Bearer ([\w.-]+)$/i.exec(header)?.[1] ?? null
+  const key = context.req.header('x-api-key')
+  return key?.startsWith(apiKeyPrefix) ? key : null
+}
