@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import type { Caller } from '../identity/callers.ts'
 import type { Permission } from '../identity/permissions.ts'
-import type { Admission, AnswerKey } from '../stores/request-gate.ts'
-import type { Env } from './options.ts'
-import type { Parts } from './parts.ts'
+import type { Admission, AnswerKey, Miss } from '../stores/request-gate.ts'
+import type { Env, GatewayOptions } from './options.ts'
 import { limitHeaders, securityHeaders } from './response-headers.ts'
 
 // An answer to a read has an ETag, by which the next one can be a 304. One that is kept is its ETag and its body.
@@ -28,36 +27,77 @@ export function etagOf(text: string): string {
     .slice(0, etagLength - 2)}"`
 }
 
-/** Answers a read: from the cache, or by the route, whose answer is kept then. */
-export async function answerRead(
-  { gate, metrics }: Parts,
-  context: Context<Env>,
-  { key, admission }: { readonly key: AnswerKey | null; readonly admission: Admission },
-  next: () => Promise<void>,
-): Promise<Response | undefined> {
-  const { answer, miss } = admission
-  if (answer !== null) {
-    metrics.cacheHits.inc()
-    return answerWith(context, answer.slice(0, etagLength), answer.slice(etagLength))
+/** Answers reads: from the cache, or by the route, whose answer is kept then. */
+export type Reader = {
+  answer(
+    context: Context<Env>,
+    found: { readonly key: AnswerKey | null; readonly admission: Admission },
+    next: () => Promise<void>,
+  ): Promise<Response | undefined>
+}
+
+export function makeReader({ gate, metrics }: Pick<GatewayOptions, 'gate' | 'metrics'>): Reader {
+  // What is being read for one caller is waited for by the others who miss it: not read a hundred times at once. An
+  // answer of the same generation was read after the last change, so it is as good for them.
+  const underWay = new Map<string, Promise<string | null>>()
+
+  async function readAndKeep(key: AnswerKey, miss: Miss, read: () => Promise<string | null>): Promise<string | null> {
+    const name = `${key.tenantId} ${key.resource} ${miss.generation} ${key.field}`
+    const other = underWay.get(name)
+    if (other !== undefined) {
+      const answer = await other
+      if (answer !== null) {
+        metrics.cacheHits.inc()
+        return answer
+      }
+    }
+    metrics.cacheMisses.inc()
+    const reading = read()
+    if (underWay.size < underWayMax) underWay.set(name, reading)
+    try {
+      const answer = await reading
+      if (answer !== null) gate.keep(key, miss, answer)
+      return answer
+    } finally {
+      if (underWay.get(name) === reading) underWay.delete(name)
+    }
   }
-  if (key !== null) metrics.cacheMisses.inc()
+
+  return {
+    async answer(context, { key, admission }, next) {
+      const { answer, miss } = admission
+      if (answer !== null) {
+        metrics.cacheHits.inc()
+        return answerWith(context, answer)
+      }
+      const read = () => readThrough(context, next)
+      const made = key === null || miss === null ? await read() : await readAndKeep(key, miss, read)
+      if (made === null) return undefined
+      context.res = undefined
+      context.res = answerWith(context, made)
+      return undefined
+    },
+  }
+}
+
+const underWayMax = 10_000
+
+/** What the route answers, as it is kept; null where it is no JSON or an error, which is then the answer. */
+async function readThrough(context: Context<Env>, next: () => Promise<void>): Promise<string | null> {
   await next()
   const { res } = context
-  if (res.status !== 200 || !isJson(res)) return undefined
+  if (res.status !== 200 || !isJson(res)) return null
   const text = await res.text()
-  const etag = etagOf(text)
-  if (key !== null && miss !== null) gate.keep(key, miss, `${etag}${text}`)
-  context.res = undefined
-  context.res = answerWith(context, etag, text)
-  return undefined
+  return `${etagOf(text)}${text}`
 }
 
 function isJson(response: Response): boolean {
   return response.headers.get('content-type')?.startsWith('application/json') === true
 }
 
-function answerWith(context: Context<Env>, etag: string, text: string): Response {
+function answerWith(context: Context<Env>, answer: string): Response {
   context.set('isComplete', true)
+  const [etag, text] = [answer.slice(0, etagLength), answer.slice(etagLength)]
   const isKnown = isAmong(context.req.header('if-none-match'), etag)
   const headers = {
     ...securityHeaders,

@@ -6,6 +6,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { AppError } from '../lib/errors.ts'
 import { answerError, observeRequests, problem, requestIdOf } from '../lib/http.ts'
 import { opsRoutes } from '../lib/ops.ts'
+import { makeReader } from './answers.ts'
 import { makeCallers } from './callers.ts'
 import { docsPage, docsPolicy } from './docs-page.ts'
 import { makeLimits } from './limits.ts'
@@ -26,7 +27,12 @@ export function makeGateway(options: GatewayOptions): {
   fetch(request: Request, peer?: Env['Bindings']): Promise<Response>
 } {
   const { log, metrics, config } = options
-  const parts: Parts = { ...options, callers: makeCallers(options), limits: makeLimits(options) }
+  const parts: Parts = {
+    ...options,
+    callers: makeCallers(options),
+    limits: makeLimits(options),
+    reader: makeReader(options),
+  }
   const app = new Hono<Env>()
   app.use(identifyRequest)
   app.use(observeRequests(metrics, patternOf, { afterMs: config.SLOW_REQUEST_MS, tell: tellSlow }))

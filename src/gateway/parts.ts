@@ -1,12 +1,13 @@
 import type { Context } from 'hono'
 import type { Caller } from '../identity/callers.ts'
 import { sqlState, type Transaction } from '../stores/postgres/database.ts'
+import type { Reader } from './answers.ts'
 import type { Callers } from './callers.ts'
 import type { Limits } from './limits.ts'
 import type { Env, GatewayOptions } from './options.ts'
 
 /** What its routes are made of. */
-export type Parts = GatewayOptions & { readonly callers: Callers; readonly limits: Limits }
+export type Parts = GatewayOptions & { readonly callers: Callers; readonly limits: Limits; readonly reader: Reader }
 
 const triesMax = 3
 /** Not a fault of the request: another transaction stood in the way. */

@@ -9,7 +9,7 @@ import { AppError, type ErrorCode, errorCatalogue, type FieldError } from '../li
 import { readJson } from '../lib/http.ts'
 import { isUuid } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
-import { answerKeyOf, answerRead, etagOf } from './answers.ts'
+import { answerKeyOf, etagOf } from './answers.ts'
 import { documented } from './json-schema.ts'
 import type { Env } from './options.ts'
 import type { Parts } from './parts.ts'
@@ -64,7 +64,7 @@ export function makeGuard(parts: Parts) {
           throw new AppError('forbidden', `${caller.role ?? 'The API key'} does not include ${permission}.`)
         context.set('caller', caller)
         if (context.req.method !== 'GET') return await next()
-        return await answerRead(parts, context, { key, admission }, next)
+        return await parts.reader.answer(context, { key, admission }, next)
       },
       {
         security: securitySchemes,
