@@ -1,6 +1,6 @@
 import type { Ids } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
-import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
+import { isDuplicate, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 
 export const identityKinds = ['phone', 'bsuid', 'lid'] as const
@@ -209,7 +209,10 @@ export async function findCustomer(tx: Transaction, tenantId: string, id: string
   return customer
 }
 
-/** What came of deleting a customer. One who ordered or wrote stays: orders and conversations name them. */
+/**
+ * What came of deleting a customer. One who ordered or wrote stays: orders and conversations name them. The transaction
+ * of one who stays is to roll back.
+ */
 export type CustomerDeleted = 'deleted' | 'unknown' | 'has_orders' | 'has_conversations'
 
 export async function deleteCustomer(tx: Transaction, tenantId: string, id: string): Promise<CustomerDeleted> {
@@ -218,6 +221,11 @@ export async function deleteCustomer(tx: Transaction, tenantId: string, id: stri
   const [uses] = await tx.run(countUses, { tenant_id: tenantId, id })
   if (uses?.has_orders) return 'has_orders'
   if (uses?.has_conversations) return 'has_conversations'
-  await tx.run(deleteRow, { tenant_id: tenantId, id })
-  return 'deleted'
+  try {
+    await tx.run(deleteRow, { tenant_id: tenantId, id })
+    return 'deleted'
+  } catch (error) {
+    if (sqlState(error) === '23503') return 'has_conversations'
+    throw error
+  }
 }

@@ -15,6 +15,9 @@ const mailPerTurnMax = 50
 /** Candidates for each place, so that several claims at the same time all find conversations that are free. */
 const candidatesPerPlace = 4
 
+/** Looks of one claim that finds nothing free: the next goes on from there. */
+const looksMax = 100
+
 const firstTenant = '00000000-0000-0000-0000-000000000000'
 
 /** A conversation locked for its turn, with what a turn reads. */
@@ -57,11 +60,12 @@ const claimedTables = `conversations c
     left join flows f on f.tenant_id = b.tenant_id and f.id = b.flow_id`
 
 // A share of each tenant's mail, oldest first, one place of every tenant after the other: a tenant with much mail
-// delays its own only. Locked ones are another process's, and passed over.
+// delays its own only. Locked ones are another process's, and passed over. Each row says how far the claim has looked;
+// where nothing could be claimed, one row without an id says that alone.
 const claimWaiting = statement({
   name: 'turn_claim',
   params: ['after_tenant', 'tenants_max', 'mail_max', 'candidates_max', 'limit'],
-  row: claimedRow,
+  row: { ...claimedRow, id: nullable('uuid'), last_tenant_id: 'uuid', tenants: 'int4' },
   sql: `with recursive tenant as (
       (select tenant_id, 1 as n from inbox where failed_reason is null and tenant_id > $1 order by tenant_id limit 1)
       union all
@@ -77,11 +81,15 @@ const claimWaiting = statement({
           where tenant_id = t.tenant_id and failed_reason is null order by id limit $3) mail) i
       group by t.tenant_id, i.conversation_id
       order by place, t.tenant_id limit $4
+    ), claimed as materialized (
+      select ${claimedColumns}
+      from waiting w join ${claimedTables} on c.tenant_id = w.tenant_id and c.id = w.conversation_id
+      limit $5
+      for no key update of c skip locked
     )
-    select ${claimedColumns}
-    from waiting w join ${claimedTables} on c.tenant_id = w.tenant_id and c.id = w.conversation_id
-    limit $5
-    for no key update of c skip locked`,
+    select l.tenant_id as last_tenant_id, l.n as tenants, claimed.*
+    from (select tenant_id, n from tenant where tenant_id is not null order by n desc limit 1) l
+    left join claimed on true`,
 })
 
 const lockConversation = statement({
@@ -133,22 +141,38 @@ export function newTenantCursor(): TenantCursor {
   return { after: firstTenant }
 }
 
-/** Locks up to `limit` conversations that have mail, until the end of the transaction. */
+/**
+ * Locks up to `limit` conversations that have mail, until the end of the transaction. Goes on to later tenants as long as
+ * it finds none that is free.
+ */
 export async function claimConversations(tx: Transaction, cursor: TenantCursor, limit: number): Promise<Claimed[]> {
-  const claimed = await tx.run(claimWaiting, {
+  for (let looks = 1; ; looks++) {
+    const isFromStart = cursor.after === firstTenant
+    const claimed = await claimNext(tx, cursor, limit)
+    const isRoundOver = isFromStart && cursor.after === firstTenant
+    if (claimed.length > 0 || isRoundOver || looks === looksMax) return claimed
+  }
+}
+
+/** Looks at the tenants after the cursor, and moves it: behind those that had their share, or back to the start. */
+async function claimNext(tx: Transaction, cursor: TenantCursor, limit: number): Promise<Claimed[]> {
+  const rows = await tx.run(claimWaiting, {
     after_tenant: cursor.after,
     tenants_max: tenantsMax,
     mail_max: mailPerTenantMax,
     candidates_max: limit * candidatesPerPlace,
     limit,
   })
-  if (claimed.length === 0 && cursor.after !== firstTenant) {
-    cursor.after = firstTenant
-    return await claimConversations(tx, cursor, limit)
-  }
-  const last = claimed.reduce((max, { tenant_id }) => (tenant_id > max ? tenant_id : max), firstTenant)
-  cursor.after = claimed.length === limit ? last : firstTenant
+  const claimed = rows.flatMap(({ id, last_tenant_id, tenants, ...rest }) => (id === null ? [] : [{ ...rest, id }]))
+  const [looked] = rows
+  if (claimed.length === limit) cursor.after = lastTenantOf(claimed)
+  else cursor.after = looked?.tenants === tenantsMax ? looked.last_tenant_id : firstTenant
   return claimed
+}
+
+/** Where there was more than could be claimed, those after it had nothing of their share yet. */
+function lastTenantOf(claimed: readonly Claimed[]): string {
+  return claimed.reduce((max, { tenant_id }) => (tenant_id > max ? tenant_id : max), firstTenant)
 }
 
 /** Locks one conversation; undefined where another process holds it. */

@@ -5,6 +5,34 @@ import type { Transaction } from '../stores/postgres/database.ts'
 import { nullableJson, statement } from '../stores/postgres/statement.ts'
 import { saveTurns } from './save-turns.ts'
 
+// Conversations first, then customers, each in the order of their ids: a turn that makes an order, or opens the next
+// conversation, holds its conversation when it comes to the customer.
+const lockConversations = statement({
+  name: 'merge_lock_conversations',
+  params: ['tenant_ids', 'customer_ids'],
+  row: { id: 'uuid' },
+  sql: `select c.id from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, customer_id)
+    join conversations c using (tenant_id, customer_id)
+    order by c.id for no key update of c`,
+})
+
+const lockCustomers = statement({
+  name: 'merge_lock_customers',
+  params: ['tenant_ids', 'ids'],
+  row: { id: 'uuid' },
+  sql: `select k.id from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id)
+    join customers k using (tenant_id, id)
+    order by k.tenant_id, k.id for update of k`,
+})
+
+const findConversations = statement({
+  name: 'merge_find_conversations',
+  params: ['tenant_ids', 'customer_ids'],
+  row: { id: 'uuid' },
+  sql: `select c.id from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, customer_id)
+    join conversations c using (tenant_id, customer_id)`,
+})
+
 const moveIdentities = statement({
   name: 'merge_move_identities',
   params: ['tenant_id', 'from_id', 'into_id'],
@@ -55,10 +83,37 @@ const deleteCustomer = statement({
   sql: 'delete from customers where tenant_id = $1 and id = $2',
 })
 
+/** A customer, by its two keys. */
+export type CustomerKey = { readonly tenantId: string; readonly id: string }
+
+/**
+ * Locks customers that are to be merged, and the conversations of those that go: nobody else opens one for any of them,
+ * merges or deletes them until the end of the transaction. Returns false where somebody just did: look again, in another
+ * transaction.
+ */
+export async function lockCustomersToMerge(
+  tx: Transaction,
+  customers: readonly CustomerKey[],
+  leaving: readonly CustomerKey[],
+): Promise<boolean> {
+  const theirs = {
+    tenant_ids: leaving.map(customer => customer.tenantId),
+    customer_ids: leaving.map(customer => customer.id),
+  }
+  const locked = await tx.run(lockConversations, theirs)
+  const left = await tx.run(lockCustomers, {
+    tenant_ids: customers.map(customer => customer.tenantId),
+    ids: customers.map(customer => customer.id),
+  })
+  const known = new Set(locked.map(conversation => conversation.id))
+  const found = await tx.run(findConversations, theirs)
+  return left.length === customers.length && found.every(conversation => known.has(conversation.id))
+}
+
 /**
  * Makes one customer of two that turned out to be the same person: identities, orders and conversations of `fromId`
  * go to `intoId`. Where both have an open conversation with a bot, the moved one is closed; its waiting mail then goes
- * to the other.
+ * to the other. Both are locked (`lockCustomersToMerge`) or were made by this transaction.
  */
 export async function mergeCustomer(tx: Transaction, tenantId: string, fromId: string, intoId: string): Promise<void> {
   const both = { tenant_id: tenantId, from_id: fromId, into_id: intoId }

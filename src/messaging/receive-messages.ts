@@ -21,8 +21,11 @@ export type InboundMessage = {
 export type Receipt = 'stored' | 'duplicate'
 
 const triesMax = 5
-/** Not a fault of the batch: another transaction was faster, or stood in the way (23503: it used what a merge removes). */
-const retriedStates = new Set(['40001', '40P01', '23503'])
+/**
+ * Not a fault of the batch: another transaction was faster, or stood in the way (23503: it removed or used a customer
+ * that this one uses or removes; 23505: it opened a conversation where this one moved one to).
+ */
+const retriedStates = new Set(['40001', '40P01', '23503', '23505'])
 
 const findKnown = statement({
   name: 'inbound_find_known',
@@ -43,14 +46,15 @@ const findConversations = statement({
       and c.status <> 'closed'`,
 })
 
-// Sorted, so that two transactions that open the same conversations wait for each other instead of deadlocking.
+// Sorted, so that two transactions that open the same conversations wait for each other instead of deadlocking. By
+// customer before bot: each row shares a lock on its customer, and a merge locks customers in the order of their ids.
 const openConversations = statement({
   name: 'inbound_open_conversations',
   params: ['tenant_ids', 'ids', 'bot_ids', 'customer_ids'],
   row: { id: 'uuid' },
   sql: `insert into conversations (tenant_id, id, bot_id, customer_id)
     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as g (tenant_id, id, bot_id, customer_id)
-    order by tenant_id, bot_id, customer_id
+    order by tenant_id, customer_id, bot_id
     on conflict (tenant_id, bot_id, customer_id) where status <> 'closed' do nothing
     returning id`,
 })
@@ -76,7 +80,8 @@ const storeMessages = statement({
 
 /**
  * Stores messages in one transaction: finds or makes each customer and their one open conversation, and leaves each
- * message once, however often it comes, with a row in the inbox. Only inserts, so that it never waits for a turn.
+ * message once, however often it comes, with a row in the inbox. Only inserts, so that it never waits for a turn; but
+ * where two customers become one, it waits for the turns of their conversations.
  * The receipts are in the order of the messages.
  */
 export async function receiveMessages(

@@ -2,7 +2,7 @@ import type { Ids } from '../lib/ids.ts'
 import { storableText } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
-import { mergeCustomer } from './merge-customers.ts'
+import { lockCustomersToMerge, mergeCustomer } from './merge-customers.ts'
 
 /** What WhatsApp knows a customer by: the phone (E.164), the business-scoped user id, the linked device id. */
 export type Identity = { readonly kind: 'phone' | 'bsuid' | 'lid'; readonly value: string }
@@ -27,6 +27,8 @@ type Customer = {
   hasLearnt: boolean
   mergedInto: Customer | null
 }
+
+type Merge = { readonly from: Customer; readonly into: Customer }
 
 type NewIdentity = Identity & { readonly botId: string; readonly customer: Customer }
 
@@ -87,7 +89,7 @@ const updateCustomers = statement({
 export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonly Asked[]): Promise<string[]> {
   const known = await findCustomers(tx, asked)
   const fresh: NewIdentity[] = []
-  const merges: { readonly from: Customer; readonly into: Customer }[] = []
+  const merges: Merge[] = []
   const customers = asked.map(({ tenantId, botId, sender }) => {
     const found = new Set(sender.identities.flatMap(identity => follow(known.get(keyOf(botId, identity))) ?? []))
     const [oldest, ...others] = [...found].sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -103,9 +105,17 @@ export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonl
     learn(customer, sender)
     return customer
   })
+  if (merges.length > 0) await lock(tx, merges)
   await write(tx, [...new Set(customers)], fresh)
   for (const { from, into } of merges) await mergeCustomer(tx, into.tenantId, from.id, into.id)
   return customers.map(customer => follow(customer)?.id ?? customer.id)
+}
+
+async function lock(tx: Transaction, merges: readonly Merge[]): Promise<void> {
+  const isStored = (customer: Customer) => !customer.isNew
+  const leaving = merges.map(merge => merge.from).filter(isStored)
+  const all = new Set([...leaving, ...merges.map(merge => merge.into).filter(isStored)])
+  if (!(await lockCustomersToMerge(tx, [...all], leaving))) throw new RaceLost()
 }
 
 function follow(customer: Customer | undefined): Customer | undefined {

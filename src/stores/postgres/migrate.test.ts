@@ -64,6 +64,37 @@ test('a migration that fails half-way leaves nothing', async () => {
   await pool.close()
 })
 
+test('an owner who is no superuser and inherits nothing migrates too, and a conversation without its customer gets one', async () => {
+  const admin = connect(created.connection, 1)
+  const [role, tenant, lost] = [`owner_${crypto.randomUUID()}`, crypto.randomUUID(), crypto.randomUUID()]
+  const database = `test_${crypto.randomUUID().replaceAll('-', '')}`
+  await admin.unsafe(`create role "${role}" login nosuperuser noinherit createrole password 'owner'`)
+  await admin.unsafe(`grant dashoffice_app, dashoffice_worker, dashoffice_auth to "${role}" with admin option`)
+  await admin.unsafe(`create database ${database} owner "${role}"`)
+  const owner = connect({ ...created.connection, database, user: role, password: 'owner' }, 1)
+  const migrations = readMigrations()
+  await runMigrations(
+    owner,
+    migrations.filter(({ version }) => version < 3),
+  )
+  await owner.begin(async tx => {
+    await tx`select set_config('role', 'dashoffice_app', true), set_config('app.tenant_id', ${tenant}, true)`
+    await tx`insert into tenants (id, name) values (${tenant}, 'Shop')`
+    await tx`insert into conversations (tenant_id, id, bot_id, customer_id)
+      values (${tenant}, gen_random_uuid(), gen_random_uuid(), ${lost})`
+  })
+  await runMigrations(owner, migrations)
+  const customers = await owner.begin(async tx => {
+    await tx`select set_config('role', 'dashoffice_worker', true)`
+    return await tx`select tenant_id, id, name from customers`
+  })
+  expect([...customers]).toEqual([{ tenant_id: tenant, id: lost, name: '' }])
+  await owner.close()
+  await admin.unsafe(`drop database ${database} with (force)`)
+  await admin.unsafe(`drop role "${role}"`)
+  await admin.close()
+})
+
 test('a new pair of files has the next number; a name that is no name is refused', () => {
   const dir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
   writeFileSync(join(dir, '0041_before.up.sql'), '')
