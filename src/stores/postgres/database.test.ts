@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createTestDatabase } from '../../../test/support/postgres.ts'
 import { makeMetrics } from '../../lib/metrics.ts'
-import { connect, type Database, openDatabase } from './database.ts'
+import { connect, type Database, type Limits, openDatabase, programLimits } from './database.ts'
 import { statement } from './statement.ts'
 
 const insertTenant = statement({
@@ -21,6 +21,12 @@ const echo = statement({
   params: ['number', 'words'],
   row: { number: 'int4', words: 'text' },
   sql: 'select $1::int as number, w as words from unnest($2::text[]) as w',
+})
+const takeLock = statement({
+  name: 'test_take_lock',
+  params: ['key'],
+  row: {},
+  sql: 'select from pg_advisory_xact_lock($1::bigint)',
 })
 const sleep = statement({ name: 'test_sleep', params: ['seconds'], row: {}, sql: 'select from pg_sleep($1::float8)' })
 
@@ -93,6 +99,73 @@ describe('the pool', () => {
     }
     await admin.close()
     expect(unavailable).toBeGreaterThan(0)
+  })
+})
+
+describe('limits in time', () => {
+  /** A program like ours, that is less patient. */
+  async function withLimits<T>(changes: Partial<Limits>, work: (other: Database) => Promise<T>): Promise<T> {
+    const other = openDatabase(created.connection, makeMetrics(), { ...programLimits, ...changes })
+    try {
+      return await work(other)
+    } finally {
+      await other.close()
+    }
+  }
+
+  test('a transaction that nobody goes on with ends by itself: who waits for it goes on, and its owner hears of it', async () => {
+    await withLimits({ idleInTransactionMs: 200 }, async other => {
+      const held = Promise.withResolvers<void>()
+      const released = Promise.withResolvers<void>()
+      const left = other
+        .transaction({ role: 'worker' }, async tx => {
+          await tx.run(takeLock, { key: 1 })
+          held.resolve()
+          await released.promise
+          await tx.run(echo, { number: 1, words: [] })
+        })
+        .catch((error: unknown) => error)
+      await held.promise
+      await database.transaction({ role: 'worker' }, tx => tx.run(takeLock, { key: 1 }))
+      released.resolve()
+      expect(await left).toMatchObject({ code: 'database_unavailable' })
+      const rows = await other.transaction({ role: 'worker' }, tx => tx.run(echo, { number: 2, words: ['up'] }))
+      expect(rows).toEqual([{ number: 2, words: 'up' }])
+    })
+  })
+
+  test('a statement that waits for a lock too long, or runs too long, ends as database_unavailable', async () => {
+    await database.transaction({ role: 'worker' }, async tx => {
+      await tx.run(takeLock, { key: 2 })
+      const waiting = await withLimits({ lockMs: 50 }, other =>
+        other.transaction({ role: 'worker' }, late => late.run(takeLock, { key: 2 })).catch((error: unknown) => error),
+      )
+      expect(waiting).toMatchObject({ code: 'database_unavailable' })
+    })
+    const running = await withLimits({ statementMs: 50 }, other =>
+      other.transaction({ role: 'worker' }, tx => tx.run(sleep, { seconds: 60 })).catch((error: unknown) => error),
+    )
+    expect(running).toMatchObject({ code: 'database_unavailable' })
+  })
+
+  test('the program has limits; a migration has none but that for a peer that vanished', async () => {
+    const settings = async (pool: ReturnType<typeof connect>) => {
+      const rows: { name: string; setting: string }[] = await pool`select name, setting from pg_settings
+        where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')`
+      return Object.fromEntries(rows.map(({ name, setting }) => [name, Number(setting)]))
+    }
+    const [program, migration] = [connect(created.connection, 1, programLimits), connect(created.connection, 1)]
+    expect(await settings(program)).toEqual({
+      statement_timeout: 30_000,
+      lock_timeout: 10_000,
+      idle_in_transaction_session_timeout: 30_000,
+    })
+    expect(await settings(migration)).toEqual({
+      statement_timeout: 0,
+      lock_timeout: 0,
+      idle_in_transaction_session_timeout: 30_000,
+    })
+    await Promise.all([program.close(), migration.close()])
   })
 })
 

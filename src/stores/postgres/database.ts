@@ -8,6 +8,25 @@ import { type Columns, execute, type RowOf, type Statement, type Values } from '
 const poolSize = 10
 const connectTimeoutSeconds = 30
 
+/** How long the server bears with a connection before it ends what that does; 0 for ever. */
+export type Limits = {
+  /** For one statement. */
+  readonly statementMs: number
+  /** For a statement that waits for another transaction. */
+  readonly lockMs: number
+  /** Between two statements of a transaction. */
+  readonly idleInTransactionMs: number
+}
+
+/** What the program does takes milliseconds: beyond these, something hangs, and holds up everybody else. */
+export const programLimits: Limits = { statementMs: 30_000, lockMs: 10_000, idleInTransactionMs: 30_000 }
+
+/** A migration may take as long as the table is large, and waits for the one that another process runs. */
+const migrationLimits: Limits = { statementMs: 0, lockMs: 0, idleInTransactionMs: 30_000 }
+
+/** A peer that vanished without a word (no power, no network) is noticed by the server after a minute. */
+const keepalives = { tcp_keepalives_idle: 30, tcp_keepalives_interval: 10, tcp_keepalives_count: 3 }
+
 /**
  * What a transaction may see. `app`: the rows of one tenant (what a request does). `worker`: the rows of every tenant
  * in the tables that claiming and batching need. `auth`: users, tokens and keys, to find out who asks.
@@ -26,7 +45,8 @@ export type Transaction = {
 export type Database = {
   /**
    * Runs `work` in one transaction that takes the scope's database role at its start: committed when it resolves,
-   * rolled back when it rejects. Throws `AppError('database_unavailable')` where the server cannot be reached.
+   * rolled back when it rejects. Throws `AppError('database_unavailable')` where the server cannot be reached, or ended
+   * the transaction because it took too long.
    */
   transaction<T>(scope: Scope, work: (tx: Transaction) => Promise<T>): Promise<T>
   /** Whether the server answers. */
@@ -38,8 +58,12 @@ export type Database = {
   close(): Promise<void>
 }
 
-export function openDatabase(target: string | PostgresConnection, metrics: Metrics): Database {
-  const pool = connect(target, poolSize)
+export function openDatabase(
+  target: string | PostgresConnection,
+  metrics: Metrics,
+  limits: Limits = programLimits,
+): Database {
+  const pool = connect(target, poolSize, limits)
   metrics.poolSize.set(poolSize)
   return {
     async transaction(scope, work) {
@@ -51,7 +75,7 @@ export function openDatabase(target: string | PostgresConnection, metrics: Metri
           return result
         })
       } catch (error) {
-        throw isConnectionError(error) ? unavailable(error) : error
+        throw isConnectionError(error) || isTimeout(error) ? unavailable(error) : error
       }
     },
     async isReachable() {
@@ -73,9 +97,16 @@ export function openDatabase(target: string | PostgresConnection, metrics: Metri
   }
 }
 
-/** A pool on a URL or on the embedded server. */
-export function connect(target: string | PostgresConnection, max: number): SQL {
-  const common = { max, connectionTimeout: connectTimeoutSeconds, connection: { application_name: 'dashoffice' } }
+/** A pool on a URL or on the embedded server; as patient as a migration, where no other limits are given. */
+export function connect(target: string | PostgresConnection, max: number, limits: Limits = migrationLimits): SQL {
+  const connection = {
+    application_name: 'dashoffice',
+    statement_timeout: limits.statementMs,
+    lock_timeout: limits.lockMs,
+    idle_in_transaction_session_timeout: limits.idleInTransactionMs,
+    ...keepalives,
+  }
+  const common = { max, connectionTimeout: connectTimeoutSeconds, connection }
   if (typeof target === 'string') return new SQL({ ...common, url: target, adapter: 'postgres' })
   const { host, port, user, password, database } = target
   return new SQL({ ...common, adapter: 'postgres', hostname: host, port, username: user, password, database })
@@ -122,8 +153,16 @@ export function isConnectionError(error: unknown): boolean {
   return /CONNECTION|REFUSED|CLOSED|TIMEOUT/.test(error.code)
 }
 
+/** Whether the server ended a transaction that did nothing (25P03), waited (55P03) or ran (57014) for too long. */
+function isTimeout(error: unknown): boolean {
+  return ['25P03', '55P03', '57014'].includes(sqlState(error) ?? '')
+}
+
 function unavailable(cause: unknown): AppError {
-  const error = new AppError('database_unavailable', 'The database cannot be reached: try again in a moment.')
+  const error = new AppError(
+    'database_unavailable',
+    'The database cannot be reached, or takes too long: try again in a moment.',
+  )
   error.cause = cause
   return error
 }
