@@ -41,11 +41,14 @@ async function generate(app: Hono<Env>, version: string): Promise<JsonSchema> {
   })
   return {
     ...document,
-    paths: { ...operationPaths(), ...withQueryErrors(document.paths) },
+    paths: { ...operationPaths(), ...withUnchanged(withQueryErrors(document.paths)) },
     components: {
       ...document.components,
       schemas: { Health: health, ...flow.components.schemas, ...document.components?.schemas },
-      securitySchemes: { access_token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        access_token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        api_key: { type: 'apiKey', in: 'header', name: 'X-Api-Key' },
+      },
     },
   }
 }
@@ -58,6 +61,16 @@ function withQueryErrors(paths: Paths): Paths {
     for (const operation of [methods?.get, methods?.post])
       if (operation?.parameters?.some(parameter => 'in' in parameter && parameter.in === 'query'))
         operation.responses = { 422: refusal, ...operation.responses }
+  return paths
+}
+
+/** A read that has a guard has an ETag too, and is answered 304 to who knows it. */
+function withUnchanged(paths: Paths): Paths {
+  for (const methods of Object.values(paths)) {
+    const operation = methods?.get
+    if (operation !== undefined && 'x-permission' in operation)
+      operation.responses = { ...operation.responses, 304: { description: 'As the ETag in `If-None-Match` knows it' } }
+  }
   return paths
 }
 

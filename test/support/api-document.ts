@@ -14,7 +14,10 @@ type Schema = {
   readonly format?: string
 }
 type Content = Readonly<Record<string, { readonly schema: Schema }>>
-type Operation = { readonly responses: Readonly<Record<string, { readonly content?: Content }>> }
+type Operation = {
+  readonly 'x-permission'?: string
+  readonly responses: Readonly<Record<string, { readonly content?: Content }>>
+}
 
 /** What the tests read of an OpenAPI document. */
 export type ApiDocument = {

@@ -1,6 +1,6 @@
 import { readSettings } from '../../src/config.ts'
 import { makeGateway } from '../../src/gateway/gateway.ts'
-import type { GatewayOptions } from '../../src/gateway/options.ts'
+import type { Env, GatewayOptions } from '../../src/gateway/options.ts'
 import { signAccessToken } from '../../src/identity/access-token.ts'
 import type { Role } from '../../src/identity/permissions.ts'
 import { addTenant, addUser } from '../../src/identity/users.ts'
@@ -12,7 +12,7 @@ import { makeMetrics } from '../../src/lib/metrics.ts'
 import { makeFeed } from '../../src/stores/feed.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
-import { openDatabase } from '../../src/stores/postgres/database.ts'
+import { connect, openDatabase } from '../../src/stores/postgres/database.ts'
 import { type ApiDocument, faultsOf } from './api-document.ts'
 import { createTestDatabase } from './postgres.ts'
 
@@ -87,7 +87,8 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
     ...changes,
   }
   const gateway = makeGateway(parts)
-  const fetch = (path: string, init?: RequestInit) => gateway.fetch(new Request(`http://gateway.test${path}`, init))
+  const fetch = (path: string, init?: RequestInit, peer?: Env['Bindings']) =>
+    gateway.fetch(new Request(`http://gateway.test${path}`, init), peer)
   const api: ApiDocument = await (await fetch('/openapi.json')).json()
 
   async function call(method: string, path: string, { as, body, headers }: Call = {}): Promise<Answer> {
@@ -117,7 +118,12 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
       const user = { tenantId: tenant, id: userId, name: role, email: `${userId}@example.com`, role }
       await addUser(tx, { ...user, passwordHash: 'no password' })
     })
-    return { tenantId: tenant, userId, token: signAccessToken({ userId, tenantId: tenant }, secret, Date.now()) }
+    return renewed({ tenantId: tenant, userId })
+  }
+
+  /** The same user with a token of now. */
+  function renewed({ tenantId, userId }: Omit<Caller, 'token'>): Caller {
+    return { tenantId, userId, token: signAccessToken({ userId, tenantId }, secret, parts.clock.now()) }
   }
 
   return {
@@ -127,6 +133,12 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
     fetch,
     call,
     addCaller,
+    renewed,
+    async setRequestsPerMinute(tenantId: string, limit: number) {
+      const admin = connect(connection, 1)
+      await admin`update tenants set requests_per_minute = ${limit} where id = ${tenantId}`
+      await admin.close()
+    },
     async close() {
       await parts.database.close()
       await parts.bus.close()
