@@ -44,7 +44,7 @@ export function makeCallers(options: GatewayOptions): Callers {
 
   async function byKey(key: string) {
     const now = new Date(clock.now())
-    const found = await database.transaction({ role: 'auth' }, tx => findKeyCaller(tx, key, now))
+    const found = await database.read({ role: 'auth' }, tx => findKeyCaller(tx, key, now))
     return found === undefined ? null : { caller: found.caller, endsMs: found.expiresAt?.getTime() ?? Infinity }
   }
 
@@ -52,7 +52,7 @@ export function makeCallers(options: GatewayOptions): Callers {
     const claims = verifyAccessToken(token, [config.JWT_SECRET, config.JWT_SECRET_PREVIOUS], nowMs)
     if (claims === null) return null
     const { tenantId } = claims
-    const caller = await database.transaction({ role: 'app', tenantId }, tx => findUserCaller(tx, claims))
+    const caller = await database.read({ role: 'app', tenantId }, tx => findUserCaller(tx, claims))
     return caller === undefined ? null : { caller, endsMs: claims.endsMs }
   }
 

@@ -31,3 +31,13 @@ export async function inTenant<T>(
     }
   }
 }
+
+/** The same for work that runs one statement, which only reads: it takes half the time. */
+export async function readInTenant<T>(
+  { database }: Pick<Parts, 'database'>,
+  context: Context<Env>,
+  work: (tx: Transaction, caller: Caller) => Promise<T>,
+): Promise<T> {
+  const caller = context.get('caller')
+  return await database.read({ role: 'app', tenantId: caller.tenantId }, tx => work(tx, caller))
+}

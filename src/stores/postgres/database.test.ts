@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createTestDatabase } from '../../../test/support/postgres.ts'
 import { makeMetrics } from '../../lib/metrics.ts'
-import { connect, type Database, type Limits, openDatabase, programLimits } from './database.ts'
+import { connect, type Database, type Limits, openDatabase, programLimits, sqlState } from './database.ts'
 import { statement } from './statement.ts'
 
 const insertTenant = statement({
@@ -96,6 +96,98 @@ describe('the pool', () => {
       await Promise.all(working)
       const [row] = await database.transaction({ role: 'worker' }, tx => tx.run(echo, { number: round, words: ['up'] }))
       expect(row).toEqual({ number: round, words: 'up' })
+    }
+    await admin.close()
+    expect(unavailable).toBeGreaterThan(0)
+  })
+})
+
+describe('a read', () => {
+  const tenantName = statement({
+    name: 'test_tenant_name',
+    params: ['id'],
+    row: { name: 'text' },
+    sql: 'select name from tenants where id = $1',
+  })
+
+  test('sees the rows of its tenant only, and changes nothing', async () => {
+    const [ours, theirs] = [crypto.randomUUID(), crypto.randomUUID()]
+    for (const id of [ours, theirs])
+      await database.transaction({ role: 'app', tenantId: id }, tx => tx.run(insertTenant, { id, name: `read ${id}` }))
+    const nameOf = (id: string) => database.read({ role: 'app', tenantId: ours }, tx => tx.run(tenantName, { id }))
+    for (let tries = 0; tries < 20; tries++) {
+      expect(await nameOf(ours)).toEqual([{ name: `read ${ours}` }])
+      expect(await nameOf(theirs)).toEqual([])
+    }
+    const id = crypto.randomUUID()
+    const writing = database.read({ role: 'app', tenantId: id }, tx => tx.run(insertTenant, { id, name: 'written' }))
+    expect(await writing.catch((error: unknown) => sqlState(error))).toBe('25006')
+    // The connection is as good as before.
+    expect(await nameOf(ours)).toEqual([{ name: `read ${ours}` }])
+  })
+
+  test('nor does a statement that a connection has never seen before leave its transaction', async () => {
+    const [ours, theirs] = [crypto.randomUUID(), crypto.randomUUID()]
+    for (const id of [ours, theirs])
+      await database.transaction({ role: 'app', tenantId: id }, tx => tx.run(insertTenant, { id, name: `new ${id}` }))
+    const reads = Array.from({ length: 100 }, (_, index) => {
+      const fresh = { ...tenantName, sql: `${tenantName.sql} /* ${index % 40} */` }
+      return database.read({ role: 'app', tenantId: ours }, tx =>
+        tx.run(fresh, { id: index % 3 === 0 ? ours : theirs }),
+      )
+    })
+    const seen = (await Promise.all(reads)).map(rows => rows.length)
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, index) => (index % 3 === 0 ? 1 : 0)))
+  })
+
+  test('takes one statement', async () => {
+    const two = database.read({ role: 'worker' }, async tx => {
+      await tx.run(echo, { number: 1, words: [] })
+      await tx.run(echo, { number: 2, words: [] })
+    })
+    expect(await two.catch((error: unknown) => String(error))).toContain('one statement')
+  })
+
+  test('20,000 reads between transactions, some of which fail, give each caller its own answer', async () => {
+    const one = async (index: number) => {
+      const rows = await database.read({ role: 'worker' }, tx => tx.run(echo, { number: index, words: [`w${index}`] }))
+      expect(rows).toEqual([{ number: index, words: `w${index}` }])
+    }
+    const failing = async (index: number) => {
+      const wrong = database.read({ role: 'worker' }, tx => tx.run(echo, { number: 2 ** 40 + index, words: [] }))
+      expect(sqlState(await wrong.catch((error: unknown) => error))).toBe('22003')
+    }
+    const whole = async (index: number) => {
+      const rows = await database.transaction({ role: 'worker' }, tx => tx.run(echo, { number: index, words: ['x'] }))
+      expect(rows).toEqual([{ number: index, words: 'x' }])
+    }
+    for (let from = 0; from < 20_000; from += 500)
+      await Promise.all(
+        Array.from({ length: 500 }, (_, i) => {
+          const index = from + i
+          return index % 10 === 0 ? whole(index) : index % 7 === 0 ? failing(index) : one(index)
+        }),
+      )
+  })
+
+  test('ten times every connection is killed in mid-read: calls fail with a clear error, and the pool comes back', async () => {
+    const admin = connect(created.connection, 1)
+    let unavailable = 0
+    for (let round = 0; round < 10; round++) {
+      const working = Array.from({ length: 30 }, () =>
+        database
+          .read({ role: 'worker' }, tx => tx.run(sleep, { seconds: 0.05 }))
+          .catch((error: unknown) => {
+            expect(error).toMatchObject({ code: 'database_unavailable' })
+            unavailable++
+          }),
+      )
+      await Bun.sleep(10)
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = ${created.connection.database} and pid <> pg_backend_pid()`
+      await Promise.all(working)
+      const rows = await database.read({ role: 'worker' }, tx => tx.run(echo, { number: round, words: ['up'] }))
+      expect(rows).toEqual([{ number: round, words: 'up' }])
     }
     await admin.close()
     expect(unavailable).toBeGreaterThan(0)

@@ -1,4 +1,4 @@
-import type { TransactionSQL } from 'bun'
+import type { SQL } from 'bun'
 
 /** PostgreSQL's type names as they stand in a declared row or parameter list, with the TypeScript type of each. */
 type TypeOf = {
@@ -82,12 +82,13 @@ export type Values<P extends readonly string[]> = { readonly [K in P[number]]: P
 
 /** Runs a statement on an open transaction. */
 export async function execute<P extends readonly string[], C extends Columns>(
-  sql: TransactionSQL,
+  sql: SQL,
   statement: Statement<P, C>,
   values: Values<P>,
 ): Promise<RowOf<C>[]> {
   const parameters = statement.params.map(name => encode(values[name as P[number]]))
-  const rows: RowOf<C>[] = await sql.unsafe(statement.sql, parameters)
+  // Sent now, not when it is awaited: what is sent after it must come after it.
+  const rows: RowOf<C>[] = await sql.unsafe(statement.sql, parameters).execute()
   return statement.numbers.length === 0 ? rows : rows.map(row => withNumbers(row, statement.numbers))
 }
 
