@@ -11,6 +11,22 @@ export type SendRecord = OutboxKey & {
   readonly row: OutboxChange | null
 }
 
+const lockMessages = statement({
+  name: 'send_lock_messages',
+  params: ['tenant_ids', 'conversation_ids', 'ids'],
+  row: {},
+  sql: `select from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
+    join messages m using (tenant_id, conversation_id, id)
+    order by m.tenant_id, m.conversation_id, m.id for no key update of m`,
+})
+
+const findRows = statement({
+  name: 'send_find_rows',
+  params: ['ids'],
+  row: { id: 'uuid' },
+  sql: 'select id from outbox where id = any ($1::uuid[])',
+})
+
 // A status that came before the answer to the send has said more than the answer can.
 const markMessages = statement({
   name: 'send_mark_messages',
@@ -44,8 +60,13 @@ const raiseEarly = statement({
     where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id and m.status = 'sent'`,
 })
 
-/** Writes how sends ended. Returns whether messages that waited behind them may go now. */
-export async function recordSends(tx: Transaction, records: readonly SendRecord[]): Promise<boolean> {
+/**
+ * Writes how sends ended. One that is to go on, but has been given up in the meantime, stays as it is. Returns whether
+ * messages that waited behind them may go now.
+ */
+export async function recordSends(tx: Transaction, given: readonly SendRecord[]): Promise<boolean> {
+  const records = await withoutGivenUp(tx, given)
+  if (records.length === 0) return false
   const sent = records.filter(record => record.status === 'sent')
   const ended = records.filter(record => record.row === null)
   const [, , , released] = await Promise.all([
@@ -63,6 +84,21 @@ export async function recordSends(tx: Transaction, records: readonly SendRecord[
     endOutbox(tx, ended),
   ])
   return released
+}
+
+/**
+ * The message is locked before its row is looked for: whoever gives it up at this moment has it, and is waited for. In
+ * this order, as the statuses from the provider do it.
+ */
+async function withoutGivenUp(tx: Transaction, records: readonly SendRecord[]): Promise<readonly SendRecord[]> {
+  const goingOn = records.filter(record => record.row !== null)
+  if (goingOn.length === 0) return records
+  const [, rows] = await Promise.all([
+    tx.run(lockMessages, keyColumns(goingOn)),
+    tx.run(findRows, { ids: goingOn.map(record => record.id) }),
+  ])
+  const left = new Set(rows.map(row => row.id))
+  return records.filter(record => record.row === null || left.has(record.id))
 }
 
 const findExpired = statement({

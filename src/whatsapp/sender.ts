@@ -1,4 +1,3 @@
-import { makeBatcher } from '../lib/batcher.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -24,6 +23,7 @@ import type { BotCache } from './bot-cache.ts'
 import { referenceFor } from './inbound.ts'
 import { admit, type Limit, Pace } from './pacing.ts'
 import type { SendResult, WhatsAppProvider } from './provider.ts'
+import { makeResultWriter } from './result-writer.ts'
 import { retryDelayMs, sendTriesMax } from './retry.ts'
 import { addressOf, ended, refuse, settle, waiting } from './send-records.ts'
 
@@ -78,13 +78,9 @@ export async function startSender(options: Options): Promise<Sender> {
   const inFlightByBot = new Map<string, number>()
   let soonest: { at: number; timer: Timer } | undefined
 
-  const results = makeBatcher<SendRecord, void>({
-    batchMax: claimMax,
-    queueMax: inFlightMax,
-    async work(records) {
-      if (await database.transaction({ role: 'worker' }, tx => recordSends(tx, records))) loop.wake()
-      return records.map(() => undefined)
-    },
+  const results = makeResultWriter({
+    ...{ database, log, batchMax: claimMax, queueMax: inFlightMax },
+    onReleased: () => loop.wake(),
   })
 
   async function claim(): Promise<'more' | 'done'> {
@@ -198,7 +194,7 @@ export async function startSender(options: Options): Promise<Sender> {
     const result = await provider.send(outbound, bot.config, AbortSignal.timeout(timeoutMs))
     count(provider.name, result)
     if (result.kind === 'account') await pause(message, result.error)
-    await record(recordOf(message, result))
+    await results.write(recordOf(message, result))
   }
 
   function count(provider: string, result: SendResult): void {
@@ -215,7 +211,7 @@ export async function startSender(options: Options): Promise<Sender> {
   async function pause({ tenant_id, bot_id }: DueMessage, error: MessageError): Promise<void> {
     log.error({ bot_id, code: error.code }, 'the provider refuses the account of a bot: its messages are held')
     const bot = { tenantId: tenant_id, botId: bot_id }
-    await retried(() => database.transaction({ role: 'worker' }, tx => setBotStatus(tx, bot, 'error', error.message)))
+    await results.transaction(tx => setBotStatus(tx, bot, 'error', error.message))
   }
 
   function recordOf(message: DueMessage, result: SendResult): SendRecord {
@@ -238,24 +234,6 @@ export async function startSender(options: Options): Promise<Sender> {
         const delayMs = retryDelayMs(result.pace, attempts, Math.random())
         wakeIn(delayMs)
         return waiting(message, 'queued', result.error, now + delayMs, attempts)
-      }
-    }
-  }
-
-  /** A result must not be lost while the database is away: the message was sent, or not, all the same. */
-  async function record(record: SendRecord): Promise<void> {
-    await retried(() => results.add(record))
-  }
-
-  async function retried(work: () => Promise<void>): Promise<void> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await work()
-      } catch (error) {
-        const isOutage = error instanceof AppError && error.code === 'database_unavailable'
-        if (!isOutage || tries * 500 > timeoutMs + marginMs)
-          return void log.error({ error: messageOf(error) }, 'how a send ended could not be written')
-        await Bun.sleep(500)
       }
     }
   }
@@ -294,9 +272,9 @@ export async function startSender(options: Options): Promise<Sender> {
     async stop() {
       for (const unsubscribe of subscriptions) unsubscribe()
       clearTimeout(soonest?.timer)
+      results.stop()
       await Promise.all([loop.stop(), expiry.stop()])
       await Promise.allSettled(inFlight.values())
-      await results.drain()
     },
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'bun:test'
+import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts'
 import { type Installation, registerNumber, startInstallation, until } from '../support/installation.ts'
 import { echoFlow } from '../support/seed.ts'
 
@@ -80,6 +81,33 @@ test('a connection that breaks after the message was taken does not repeat it', 
   await allDelivered(2)
   expect((await shop.replies('34600000001', 1)).length).toBe(1)
   expect((await shop.replies('34600000002', 1)).length).toBe(1)
+}, 40_000)
+
+test('how a send ended is written when the database is back, however long it was away', async () => {
+  let way: DatabaseProxy | undefined
+  shop = await startInstallation({
+    flow: echoFlow,
+    environment: impatient,
+    reach: async connection => {
+      way = await startDatabaseProxy(connection)
+      return way.connection
+    },
+  })
+  await shop.setFaults([
+    { kind: 'slow', ms: 700 },
+    { kind: 'drop_statuses', count: 100 },
+  ])
+  await shop.say('34600000001', 'hello')
+  await until(async () => (await shop.admin`select state from outbox`)[0]?.state === 'sending')
+  await way?.cut()
+  // Longer than the send may take, and the margin after which it is taken for dead.
+  await Bun.sleep(8_000)
+  await way?.mend()
+  await until(async () => (await shop.admin`select from outbox`).length === 0)
+  const [message] =
+    await shop.admin`select status, error, provider_message_id from messages where direction = 'outbound'`
+  const [request] = await shop.sends()
+  expect(message).toEqual({ status: 'sent', error: null, provider_message_id: request?.message_id })
 }, 40_000)
 
 test('a refused account stops the bot with its reason, holds what waits, and sends it once the settings are right', async () => {

@@ -7,6 +7,7 @@ import { type App, startApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { makeLog } from '../../src/lib/log.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
+import type { PostgresConnection } from '../../src/stores/postgres/embedded.ts'
 import { createTestDatabase, databaseUrl } from './postgres.ts'
 import { encryptionKey, type Shop, seedShop } from './seed.ts'
 
@@ -54,13 +55,15 @@ export async function startInstallation(
     readonly flow?: unknown
     readonly environment?: Readonly<Record<string, string>>
     readonly emulator?: Partial<EmulatorOptions>
+    /** Another way to the database, for the app alone. */
+    readonly reach?: (connection: PostgresConnection) => Promise<PostgresConnection>
   } = {},
 ): Promise<Installation> {
   const created = await createTestDatabase()
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
   const emulator = await startEmulator({ port: 0, rates: 'off', ...options.emulator })
   const config = readConfig({
-    DATABASE_URL: databaseUrl(created.connection),
+    DATABASE_URL: databaseUrl((await options.reach?.(created.connection)) ?? created.connection),
     DASHOFFICE_DATA_DIR: dataDir,
     ENCRYPTION_KEY: encryptionKey,
     META_BASE_URL: `${emulator.url}/v25.0`,

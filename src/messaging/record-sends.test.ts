@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test'
+import type { SQL } from 'bun'
+import { until } from '../../test/support/installation.ts'
+import { createTestDatabase } from '../../test/support/postgres.ts'
+import { seedShop } from '../../test/support/seed.ts'
+import { uuids } from '../lib/ids.ts'
+import { makeMetrics } from '../lib/metrics.ts'
+import { connect, type Database, openDatabase } from '../stores/postgres/database.ts'
+import type { OutboxKey } from './outbox.ts'
+import { findExpiredSends, recordSends, type SendRecord } from './record-sends.ts'
+
+let created: Awaited<ReturnType<typeof createTestDatabase>>
+let database: Database
+let admin: SQL
+let key: OutboxKey
+
+beforeAll(async () => {
+  created = await createTestDatabase()
+  database = openDatabase(created.connection, makeMetrics())
+  admin = connect(created.connection, 2)
+})
+afterAll(async () => {
+  await database.close()
+  await admin.close()
+  await created.drop()
+})
+
+/** A message whose send nobody heard the end of, and which has waited for a status long enough. */
+beforeEach(async () => {
+  const shop = await seedShop(admin, { number: uuids.next() })
+  key = { tenant_id: shop.tenantId, conversation_id: uuids.next(), id: uuids.next() }
+  await admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+    values (${key.tenant_id}, ${key.conversation_id}, ${key.id}, ${shop.botId}, 'outbound', '{}', 'unknown')`
+  await admin`insert into outbox (tenant_id, conversation_id, id, bot_id, state)
+    values (${key.tenant_id}, ${key.conversation_id}, ${key.id}, ${shop.botId}, 'unknown')`
+})
+
+const worker = { role: 'worker' } as const
+const neverConfirmed = { code: 'never_confirmed', message: 'Nothing was heard.' }
+const refused = { code: '131000', message: 'Meta could not take the message.' }
+
+function record(changes: Partial<SendRecord>): SendRecord {
+  return { ...key, status: 'unknown', error: null, providerMessageId: null, row: null, ...changes }
+}
+
+/** The send was refused after all, and is to be tried again. */
+function refusal(): SendRecord {
+  return record({ status: 'queued', error: refused, row: { ...key, state: 'queued', dueAt: new Date(), attempts: 1 } })
+}
+
+async function message() {
+  const [row] = await admin`select status, error from messages where id = ${key.id}`
+  return row
+}
+
+test('a refusal that comes late is tried again, as long as the message waits for its status', async () => {
+  await database.transaction(worker, tx => recordSends(tx, [refusal()]))
+  expect(await message()).toEqual({ status: 'queued', error: refused })
+  expect([...(await admin`select state from outbox where id = ${key.id}`)]).toEqual([{ state: 'queued' }])
+})
+
+test('a message that was given up stays unknown when its refusal comes: nothing would send it again', async () => {
+  await database.transaction(worker, tx => recordSends(tx, [record({ error: neverConfirmed })]))
+  await database.transaction(worker, tx => recordSends(tx, [refusal()]))
+  expect(await message()).toEqual({ status: 'unknown', error: neverConfirmed })
+})
+
+test('the same where it is given up at that very moment', async () => {
+  const recorded = await database.transaction(worker, async tx => {
+    expect((await findExpiredSends(tx, 100)).map(send => send.id)).toContain(key.id)
+    await recordSends(tx, [record({ error: neverConfirmed })])
+    const late = database.transaction(worker, other => recordSends(other, [refusal()]))
+    await until(async () => {
+      const waiting = await admin`select pid from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`
+      return waiting.length > 0
+    })
+    return { late }
+  })
+  await recorded.late
+  expect(await message()).toEqual({ status: 'unknown', error: neverConfirmed })
+})
+
+test('an acceptance that comes late counts, whether the message was given up or not', async () => {
+  await database.transaction(worker, tx => recordSends(tx, [record({ error: neverConfirmed })]))
+  const accepted = record({ status: 'sent', providerMessageId: 'wamid.late' })
+  await database.transaction(worker, tx => recordSends(tx, [accepted]))
+  expect(await message()).toEqual({ status: 'sent', error: null })
+})
