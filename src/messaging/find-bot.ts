@@ -9,13 +9,15 @@ export type BotWithSecrets = {
   readonly id: string
   readonly provider: string
   readonly config: Readonly<Record<string, string>>
+  /** Another one after each change of the bot. */
+  readonly version: string
 }
 
 const findBot = statement({
   name: 'bot_find_with_secrets',
   params: ['id'],
-  row: { tenant_id: 'uuid', id: 'uuid', provider: 'text', config: 'jsonb', sealed: nullable('bytea') },
-  sql: `select b.tenant_id, b.id, b.provider, b.config, s.sealed
+  row: { tenant_id: 'uuid', id: 'uuid', provider: 'text', config: 'jsonb', version: 'text', sealed: nullable('bytea') },
+  sql: `select b.tenant_id, b.id, b.provider, b.config, b.updated_at::text as version, s.sealed
     from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
     where b.id = $1`,
 })
@@ -32,5 +34,5 @@ export async function findBotWithSecrets(
   if (row === undefined) return null
   const secrets: unknown = row.sealed === null ? {} : JSON.parse(sealer.open(row.sealed, botId))
   const config = { ...v.parse(texts, row.config), ...v.parse(texts, secrets) }
-  return { tenantId: row.tenant_id, id: row.id, provider: row.provider, config }
+  return { tenantId: row.tenant_id, id: row.id, provider: row.provider, config, version: row.version }
 }

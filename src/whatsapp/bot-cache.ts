@@ -14,6 +14,8 @@ const absentMs = 2_000
 export type BotCache = {
   /** Null where there is no such bot. */
   find(botId: string): Promise<BotWithSecrets | null>
+  /** The bot is another one by now: it is looked up afresh. */
+  forget(botId: string): void
   close(): void
 }
 
@@ -44,6 +46,7 @@ export function makeBotCache(options: {
       const known = bots.get(botId)
       return await (known !== undefined && known.staleAt > options.clock.now() ? known.bot : load(botId))
     },
+    forget: botId => bots.delete(botId),
     close: unsubscribe,
   }
 }

@@ -3,7 +3,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
-import { setBotStatus } from '../messaging/bot-status.ts'
+import { refuseBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { outboxLagSeconds } from '../messaging/lag.ts'
 import {
@@ -36,6 +36,8 @@ const inFlightMax = 200
 /** One bot whose provider hangs leaves the others their share. */
 const inFlightPerBotMax = 40
 const heldMs = 60_000
+/** Until a message goes out under the new settings that its bot was given during the send. */
+const changedMs = 1_000
 const crowdedMs = 100
 const codesMax = 100
 
@@ -193,8 +195,8 @@ export async function startSender(options: Options): Promise<Sender> {
     const outbound = { to, content, reference: referenceFor(conversation_id, id) }
     const result = await provider.send(outbound, bot.config, AbortSignal.timeout(timeoutMs))
     count(provider.name, result)
-    if (result.kind === 'account') await pause(message, result.error)
-    await results.write(recordOf(message, result))
+    const isHeld = result.kind === 'account' && (await hold(bot, result.error))
+    await results.write(recordOf(message, result, isHeld))
   }
 
   function count(provider: string, result: SendResult): void {
@@ -208,13 +210,21 @@ export async function startSender(options: Options): Promise<Sender> {
     return codes.has(code) ? code : 'other'
   }
 
-  async function pause({ tenant_id, bot_id }: DueMessage, error: MessageError): Promise<void> {
-    log.error({ bot_id, code: error.code }, 'the provider refuses the account of a bot: its messages are held')
-    const bot = { tenantId: tenant_id, botId: bot_id }
-    await results.transaction(tx => setBotStatus(tx, bot, 'error', error.message))
+  /** Returns false where the bot was changed during the send: the refusal is about settings that it has no more. */
+  async function hold(bot: BotWithSecrets, error: MessageError): Promise<boolean> {
+    const isUnchanged = await results.transaction(tx => refuseBot(tx, bot, error.message))
+    if (isUnchanged) {
+      log.error(
+        { bot_id: bot.id, code: error.code },
+        'the provider refuses the account of a bot: its messages are held',
+      )
+      return true
+    }
+    bots.forget(bot.id)
+    return false
   }
 
-  function recordOf(message: DueMessage, result: SendResult): SendRecord {
+  function recordOf(message: DueMessage, result: SendResult, isHeld: boolean): SendRecord {
     const now = clock.now()
     switch (result.kind) {
       case 'sent':
@@ -223,8 +233,10 @@ export async function startSender(options: Options): Promise<Sender> {
         return ended(message, 'failed', result.error)
       case 'unknown':
         return waiting(message, 'unknown', result.error, now + settleMs, message.attempts)
-      case 'account':
-        return waiting(message, 'queued', result.error, now + heldMs, message.attempts)
+      case 'account': {
+        if (!isHeld) wakeIn(changedMs)
+        return waiting(message, 'queued', result.error, now + (isHeld ? heldMs : changedMs), message.attempts)
+      }
       case 'retry': {
         const attempts = message.attempts + 1
         if (attempts >= (result.triesMax ?? sendTriesMax)) {

@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from 'bun:test'
+import { makeSealer } from '../../src/lib/crypto.ts'
+import { updateBot } from '../../src/messaging/bots.ts'
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.ts'
 import { type Installation, registerNumber, startInstallation, until } from '../support/installation.ts'
-import { echoFlow } from '../support/seed.ts'
+import { echoFlow, encryptionKey } from '../support/seed.ts'
 
 let shop: Installation
 
@@ -128,6 +130,28 @@ test('a refused account stops the bot with its reason, holds what waits, and sen
   expect((await outbound()).map(message => message.status)).toEqual(['queued', 'queued'])
   await registerNumber(shop.emulator.url, right, shop.webhookUrl)
   await allDelivered(2)
+}, 40_000)
+
+test('a refusal of the token before the last does not stop a bot that was given a new one', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  const { tenantId, botId, number } = shop.shop
+  const repaired = { ...shop.shop, number: { ...number, access_token: 'rotated' } }
+  await registerNumber(shop.emulator.url, repaired, shop.webhookUrl)
+  // A person puts the new token in; before that is committed, a send goes out with the old one, and is refused.
+  await shop.app.database.transaction({ role: 'app', tenantId }, async tx => {
+    const changes = { config: { access_token: 'rotated' } }
+    expect(await updateBot(tx, makeSealer(encryptionKey), tenantId, botId, changes)).toMatchObject({ kind: 'written' })
+    await shop.say('34600000001', 'hello')
+    await until(async () => {
+      const waiting = await shop.admin`select pid from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`
+      return waiting.length > 0
+    })
+  })
+  await allDelivered(1)
+  expect([...(await shop.admin`select status, status_reason from bots`)]).toEqual([
+    { status: 'disconnected', status_reason: null },
+  ])
 }, 40_000)
 
 test('after the 24-hour window nothing but a template is tried, and the reason is there before the provider is asked', async () => {
