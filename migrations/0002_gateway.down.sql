@@ -2,6 +2,8 @@ drop function plain_text(text);
 drop table idempotency_keys, audit_log, api_keys, user_invites;
 drop index conversations_seller;
 alter table conversations drop column seller_id;
+drop index orders_status;
+drop index customers_phone;
 alter table orders drop column seller_id;
 delete from users where password_hash is null;
 alter table users drop column seller_id, drop column updated_at, drop column last_login_at;

@@ -54,8 +54,11 @@ create table api_keys (
 );
 create unique index api_keys_hash on api_keys (key_hash);
 
+create index customers_phone on customers (tenant_id, phone) where phone is not null;
+
 alter table orders add column seller_id uuid;
 alter table orders add foreign key (tenant_id, seller_id) references sellers;
+create index orders_status on orders (tenant_id, status, id);
 create index orders_seller on orders (tenant_id, seller_id, id) where seller_id is not null;
 
 -- Without a foreign key, as all of the hot path: a seller with conversations is not deleted but made inactive.

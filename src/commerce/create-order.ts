@@ -2,6 +2,7 @@ import type { Ids } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
 import { type Order, type OrderItem, orderColumns, orderRow } from './orders.ts'
+import { isActiveSeller } from './sellers.ts'
 
 export const orderItemsMax = 100
 export const orderQuantityMax = 1_000_000
@@ -10,6 +11,8 @@ export const orderQuantityMax = 1_000_000
 export type NewOrder = {
   readonly tenantId: string
   readonly customerId: string
+  /** Whose order it is; undefined: the conversation's seller, where it has one. */
+  readonly sellerId?: string | null | undefined
   readonly conversationId: string | null
   readonly items: readonly { readonly product_id: string; readonly quantity: number }[]
   readonly notes?: string | undefined
@@ -19,6 +22,7 @@ export type NewOrder = {
 export type OrderCreated =
   | { readonly kind: 'created'; readonly order: Order }
   | { readonly kind: 'unknown_customer' }
+  | { readonly kind: 'unknown_seller' }
   /** Not the tenant's, or not sold any more. */
   | { readonly kind: 'unknown_product'; readonly productIds: readonly string[] }
   | { readonly kind: 'out_of_stock'; readonly shortages: readonly Shortage[] }
@@ -68,10 +72,22 @@ const takeNumber = statement({
 
 const insertOrder = statement({
   name: 'order_insert',
-  params: ['tenant_id', 'id', 'number', 'customer_id', 'conversation_id', 'total_minor', 'currency', 'notes'],
+  params: [
+    'tenant_id',
+    'id',
+    'number',
+    'customer_id',
+    'conversation_id',
+    'total_minor',
+    'currency',
+    'notes',
+    'seller_id',
+  ],
   row: orderRow,
-  sql: `insert into orders (tenant_id, id, number, customer_id, conversation_id, total_minor, currency, notes)
-    values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${orderColumns}`,
+  sql: `insert into orders (tenant_id, id, number, customer_id, conversation_id, total_minor, currency, notes, seller_id)
+    values ($1, $2, $3, $4, $5, $6, $7, $8,
+      coalesce($9::uuid, (select seller_id from conversations where tenant_id = $1 and id = $5::uuid)))
+    returning ${orderColumns}`,
 })
 
 const insertItems = statement({
@@ -96,6 +112,8 @@ export async function createOrder(tx: Transaction, ids: Ids, wanted: NewOrder): 
     tx.run(lockProducts, { tenant_id: wanted.tenantId, ids: [...quantities.keys()] }),
   ])
   if (customers.length === 0) return { kind: 'unknown_customer' }
+  const sellerId = wanted.sellerId ?? null
+  if (sellerId !== null && !(await isActiveSeller(tx, wanted.tenantId, sellerId))) return { kind: 'unknown_seller' }
 
   const sold = new Map(products.filter(product => product.active).map(product => [product.id, product]))
   const unknown = [...quantities.keys()].filter(id => !sold.has(id))
@@ -158,6 +176,7 @@ async function write(
     total_minor: totalMinor,
     currency,
     notes: wanted.notes ?? null,
+    seller_id: wanted.sellerId ?? null,
   })
   if (order === undefined) throw new Error('An order was not written')
   await tx.run(insertItems, {

@@ -1,4 +1,4 @@
-import type { Ids } from '../lib/ids.ts'
+import { type Ids, lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import { isDuplicate, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
@@ -89,12 +89,35 @@ const deleteIdentities = statement({
         where g.kind = i.kind and g.value = i.value)`,
 })
 
+// A customer has the identity with which a bot knows them; the phone is theirs without a bot, too.
 const selectPage = statement({
   name: 'customer_list',
-  params: ['tenant_id', 'before_id', 'limit'],
+  params: ['tenant_id', 'before_id', 'search', 'limit'],
   row,
   sql: `select ${columns} from customers c
-    where c.tenant_id = $1 and c.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by c.id desc limit $3`,
+    where c.tenant_id = $1 and c.id < $2::uuid
+      and ($3::text is null or position(plain_text($3) in plain_text(c.name)) > 0 or position($3 in c.phone) > 0
+        or position(lower($3) in lower(c.email)) > 0)
+    order by c.id desc limit $4`,
+})
+
+const selectByPhone = statement({
+  name: 'customer_list_by_phone',
+  params: ['tenant_id', 'before_id', 'phone', 'limit'],
+  row,
+  sql: `select ${columns} from customers c
+    where c.tenant_id = $1 and c.id < $2::uuid and c.phone = $3 order by c.id desc limit $4`,
+})
+
+const selectByIdentity = statement({
+  name: 'customer_list_by_identity',
+  params: ['tenant_id', 'before_id', 'kind', 'value', 'limit'],
+  row,
+  sql: `select ${columns} from customers c
+    where c.tenant_id = $1 and c.id < $2::uuid and c.id = any (
+      select customer_id from customer_identities i
+      where i.tenant_id = $1 and i.bot_id in (select id from bots where tenant_id = $1) and i.kind = $3 and i.value = $4)
+    order by c.id desc limit $5`,
 })
 
 const selectOne = statement({
@@ -195,12 +218,29 @@ async function withIdentities(
   return customer === undefined ? { kind: 'unknown' } : { kind: 'written', customer }
 }
 
+/** What a list of customers is narrowed by: at most one of them. */
+export type CustomerFilter =
+  /** Part of the name, phone or e-mail address. */
+  { readonly search: string } | { readonly identity: CustomerIdentity } | null
+
 /** Newest first; `beforeId` is the last one of the page before. */
 export async function listCustomers(
   tx: Transaction,
   page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+  filter: CustomerFilter = null,
 ): Promise<Customer[]> {
-  return await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+  const common = { tenant_id: page.tenantId, before_id: page.beforeId ?? lastId, limit: page.limit }
+  if (filter === null || 'search' in filter)
+    return await tx.run(selectPage, { ...common, search: filter?.search ?? null })
+  const { kind, value } = filter.identity
+  if (kind === 'phone') return await tx.run(selectByPhone, { ...common, phone: value })
+  return await tx.run(selectByIdentity, { ...common, kind, value })
+}
+
+/** One customer, held against every other change until the transaction ends. */
+export async function lockCustomer(tx: Transaction, tenantId: string, id: string): Promise<Customer | undefined> {
+  await tx.run(lockOne, { tenant_id: tenantId, id })
+  return await findCustomer(tx, tenantId, id)
 }
 
 /** Undefined where the tenant has no such customer. */

@@ -1,16 +1,19 @@
+import { idAt, lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+import { isActiveSeller } from './sellers.ts'
 
 export const orderStatuses = ['pending', 'confirmed', 'paid', 'shipped', 'delivered', 'cancelled'] as const
 export type OrderStatus = (typeof orderStatuses)[number]
 
 /** The columns of an order, without its items. */
 export const orderColumns =
-  'id, number, customer_id, conversation_id, status, total_minor, currency, notes, created_at, updated_at'
+  'id, number, customer_id, seller_id, conversation_id, status, total_minor, currency, notes, created_at, updated_at'
 export const orderRow = {
   id: 'uuid',
   number: 'int8',
   customer_id: 'uuid',
+  seller_id: nullable('uuid'),
   conversation_id: nullable('uuid'),
   status: 'text',
   total_minor: 'int8',
@@ -33,29 +36,44 @@ export type Order = RowOf<typeof orderRow> & { readonly items: readonly OrderIte
 const itemsColumn = `(select coalesce(jsonb_agg(jsonb_build_object('product_id', i.product_id, 'name', i.name,
     'quantity', i.quantity, 'price_minor', i.price_minor) order by i.line), '[]')
   from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id) as items`
-const fullColumns = `o.id, o.number, o.customer_id, o.conversation_id, o.status, o.total_minor, o.currency, o.notes,
-  o.created_at, o.updated_at, ${itemsColumn}`
+const fullColumns = `o.id, o.number, o.customer_id, o.seller_id, o.conversation_id, o.status, o.total_minor, o.currency,
+  o.notes, o.created_at, o.updated_at, ${itemsColumn}`
 const fullRow = { ...orderRow, items: json<readonly OrderItem[]>() } as const
 
-const selectPage = statement({
-  name: 'order_list',
-  params: ['tenant_id', 'before_id', 'status', 'limit'],
-  row: fullRow,
-  sql: `select ${fullColumns} from orders o
-    where o.tenant_id = $1 and o.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      and ($3::text is null or o.status = $3)
-    order by o.id desc limit $4`,
-})
+const pageParams = [
+  'tenant_id',
+  'before_id',
+  'from_id',
+  'status',
+  'customer_id',
+  'seller_id',
+  'number',
+  'search',
+  'limit',
+] as const
 
-const selectPageOfCustomer = statement({
-  name: 'order_list_of_customer',
-  params: ['tenant_id', 'customer_id', 'before_id', 'status', 'limit'],
-  row: fullRow,
-  sql: `select ${fullColumns} from orders o
-    where o.tenant_id = $1 and o.customer_id = $2
-      and o.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and ($4::text is null or o.status = $4)
-    order by o.id desc limit $5`,
-})
+/** A page of orders by one condition that has an index; the other filters pick from what it finds. */
+function selectPage(name: string, indexed: string) {
+  return statement({
+    name,
+    params: pageParams,
+    row: fullRow,
+    sql: `select ${fullColumns} from orders o
+      where o.tenant_id = $1 and o.id < $2::uuid and o.id >= $3::uuid and ${indexed}
+        and ($4::text is null or o.status = $4) and ($5::uuid is null or o.customer_id = $5)
+        and ($6::uuid is null or o.seller_id = $6) and ($7::bigint is null or o.number = $7)
+        and ($8::text is null or exists (
+          select from customers c where c.tenant_id = o.tenant_id and c.id = o.customer_id
+            and (position(plain_text($8) in plain_text(c.name)) > 0 or position($8 in c.phone) > 0)))
+      order by o.id desc limit $9`,
+  })
+}
+
+const selectNewest = selectPage('order_list', 'true')
+const selectByStatus = selectPage('order_list_by_status', 'o.status = $4::text')
+const selectOfCustomer = selectPage('order_list_of_customer', 'o.customer_id = $5::uuid')
+const selectOfSeller = selectPage('order_list_of_seller', 'o.seller_id = $6::uuid')
+const selectByNumber = selectPage('order_list_by_number', 'o.number = $7::bigint')
 
 const selectOne = statement({
   name: 'order_find',
@@ -64,18 +82,18 @@ const selectOne = statement({
   sql: `select ${fullColumns} from orders o where o.tenant_id = $1 and o.id = $2`,
 })
 
-const lockStatus = statement({
+const lockOne = statement({
   name: 'order_lock',
   params: ['tenant_id', 'id'],
-  row: { status: 'text', notes: nullable('text') },
-  sql: 'select status, notes from orders where tenant_id = $1 and id = $2 for no key update',
+  row: fullRow,
+  sql: `select ${fullColumns} from orders o where o.tenant_id = $1 and o.id = $2 for no key update of o`,
 })
 
 const updateRow = statement({
   name: 'order_update',
-  params: ['tenant_id', 'id', 'status', 'notes'],
+  params: ['tenant_id', 'id', 'status', 'notes', 'seller_id'],
   row: {},
-  sql: 'update orders set status = $3, notes = $4, updated_at = now() where tenant_id = $1 and id = $2',
+  sql: `update orders set status = $3, notes = $4, seller_id = $5, updated_at = now() where tenant_id = $1 and id = $2`,
 })
 
 // The lock in id order first, as when the order was made; the update then meets no one.
@@ -95,21 +113,40 @@ const restoreStock = statement({
     where p.tenant_id = $1 and p.id = item.product_id`,
 })
 
+/** What a list of orders is narrowed by; null takes everything. */
+export type OrderFilter = {
+  readonly status: OrderStatus | null
+  readonly customerId: string | null
+  readonly sellerId: string | null
+  readonly number: number | null
+  /** Part of the customer's name or phone. */
+  readonly search: string | null
+  /** Made at this time or later. */
+  readonly from: Date | null
+  /** Made before. */
+  readonly to: Date | null
+}
+
 /** Newest first; `beforeId` is the last one of the page before. */
 export async function listOrders(
   tx: Transaction,
-  page: {
-    readonly tenantId: string
-    readonly beforeId: string | null
-    readonly customerId: string | null
-    readonly status: OrderStatus | null
-    readonly limit: number
-  },
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number } & OrderFilter,
 ): Promise<Order[]> {
-  const { tenantId, beforeId, customerId, status, limit } = page
-  const common = { tenant_id: tenantId, before_id: beforeId, status, limit }
-  if (customerId === null) return await tx.run(selectPage, common)
-  return await tx.run(selectPageOfCustomer, { ...common, customer_id: customerId })
+  const { tenantId, beforeId, limit, status, customerId, sellerId, number, search, from, to } = page
+  const toId = to === null ? lastId : idAt(to.getTime())
+  return await tx.run(byBestIndex(page), {
+    tenant_id: tenantId,
+    before_id: beforeId !== null && beforeId < toId ? beforeId : toId,
+    from_id: idAt(from?.getTime() ?? 0),
+    ...{ status, customer_id: customerId, seller_id: sellerId, number, search, limit },
+  })
+}
+
+function byBestIndex(filter: OrderFilter) {
+  if (filter.number !== null) return selectByNumber
+  if (filter.customerId !== null) return selectOfCustomer
+  if (filter.sellerId !== null) return selectOfSeller
+  return filter.status === null ? selectNewest : selectByStatus
 }
 
 /** Undefined where the tenant has no such order. */
@@ -118,27 +155,45 @@ export async function findOrder(tx: Transaction, tenantId: string, id: string): 
   return order
 }
 
+/** The same, held against every other change until the transaction ends. */
+export async function lockOrder(tx: Transaction, tenantId: string, id: string): Promise<Order | undefined> {
+  const [order] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  return order
+}
+
 /** What came of changing an order. */
 export type OrderUpdated =
   | { readonly kind: 'updated'; readonly order: Order }
   | { readonly kind: 'unknown' }
+  /** Not the tenant's, or not active. */
+  | { readonly kind: 'unknown_seller' }
   | { readonly kind: 'move_refused'; readonly from: string; readonly to: OrderStatus }
 
-/** Changes the notes, or moves the status one step on or to `cancelled`, which puts what was ordered back in stock. */
+/**
+ * Changes the notes or the seller, or moves the status one step on or to `cancelled`, which puts what was ordered back
+ * in stock.
+ */
 export async function updateOrder(
   tx: Transaction,
   tenantId: string,
   id: string,
-  changes: { readonly status?: OrderStatus | undefined; readonly notes?: string | null | undefined },
+  changes: {
+    readonly status?: OrderStatus | undefined
+    readonly notes?: string | null | undefined
+    readonly seller_id?: string | null | undefined
+  },
 ): Promise<OrderUpdated> {
-  const [before] = await tx.run(lockStatus, { tenant_id: tenantId, id })
+  const before = await lockOrder(tx, tenantId, id)
   if (before === undefined) return { kind: 'unknown' }
   const status = changes.status ?? before.status
   if (changes.status !== undefined && !isMoveAllowed(before.status, changes.status))
     return { kind: 'move_refused', from: before.status, to: changes.status }
+  const sellerId = changes.seller_id === undefined ? before.seller_id : changes.seller_id
+  if (sellerId !== null && sellerId !== before.seller_id && !(await isActiveSeller(tx, tenantId, sellerId)))
+    return { kind: 'unknown_seller' }
   if (status === 'cancelled' && before.status !== 'cancelled') await tx.run(restoreStock, { tenant_id: tenantId, id })
   const notes = changes.notes === undefined ? before.notes : changes.notes
-  await tx.run(updateRow, { tenant_id: tenantId, id, status, notes })
+  await tx.run(updateRow, { tenant_id: tenantId, id, status, notes, seller_id: sellerId })
   const order = await findOrder(tx, tenantId, id)
   return order === undefined ? { kind: 'unknown' } : { kind: 'updated', order }
 }
@@ -152,7 +207,12 @@ const movesFrom: Readonly<Record<string, readonly OrderStatus[]>> = {
   cancelled: [],
 }
 
+/** Where an order may go from a status. */
+export function movesOf(from: string): readonly OrderStatus[] {
+  return movesFrom[from] ?? []
+}
+
 /** Whether an order may go from one status to another. Staying where it is is allowed and changes nothing. */
 export function isMoveAllowed(from: string, to: OrderStatus): boolean {
-  return from === to || (movesFrom[from] ?? []).includes(to)
+  return from === to || movesOf(from).includes(to)
 }

@@ -1,4 +1,4 @@
-import type { Ids } from '../lib/ids.ts'
+import { type Ids, lastId } from '../lib/ids.ts'
 import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
 import { nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 
@@ -58,10 +58,21 @@ const updateRow = statement({
 
 const selectPage = statement({
   name: 'product_list',
-  params: ['tenant_id', 'before_id', 'limit'],
+  params: ['tenant_id', 'before_id', 'active', 'in_stock', 'search', 'limit'],
   row,
   sql: `select ${columns} from products
-    where tenant_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $3`,
+    where tenant_id = $1 and id < $2::uuid and ($3::bool is null or active = $3)
+      and ($4::bool is null or (stock > 0) = $4)
+      and ($5::text is null or position(plain_text($5) in plain_text(name)) > 0
+        or position(lower($5) in lower(sku)) > 0)
+    order by id desc limit $6`,
+})
+
+const selectBySku = statement({
+  name: 'product_list_by_sku',
+  params: ['tenant_id', 'sku', 'before_id'],
+  row,
+  sql: `select ${columns} from products where tenant_id = $1 and sku = $2 and id < $3::uuid`,
 })
 
 const selectOne = statement({
@@ -100,7 +111,7 @@ const selectCatalog = statement({
   row,
   sql: `select ${columns} from products
     where tenant_id = $1 and active
-      and (position(lower($2) in lower(name)) > 0 or position(lower($2) in lower(sku)) > 0)
+      and (position(plain_text($2) in plain_text(name)) > 0 or position(lower($2) in lower(sku)) > 0)
     order by (stock > 0) desc, name, id limit $3`,
 })
 
@@ -154,12 +165,24 @@ function picked(fields: ProductFields): ProductFields {
   return { sku, name, description, price_minor, currency, stock, active, image_url }
 }
 
+/** What a list of products is narrowed by; null takes everything. */
+export type ProductFilter = {
+  readonly active: boolean | null
+  readonly inStock: boolean | null
+  /** Part of the name or the SKU. */
+  readonly search: string | null
+  readonly sku: string | null
+}
+
 /** Newest first; `beforeId` is the last one of the page before. */
 export async function listProducts(
   tx: Transaction,
-  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number } & ProductFilter,
 ): Promise<Product[]> {
-  return await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+  const { tenantId, limit, active, inStock, search, sku } = page
+  const common = { tenant_id: tenantId, before_id: page.beforeId ?? lastId }
+  if (sku !== null) return await tx.run(selectBySku, { ...common, sku })
+  return await tx.run(selectPage, { ...common, active, in_stock: inStock, search, limit })
 }
 
 /** Undefined where the tenant has no such product. */

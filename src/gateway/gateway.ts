@@ -21,6 +21,7 @@ import { customerRoutes } from './routes/customers.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
+import { sellerRoutes } from './routes/sellers.ts'
 
 /** The role that people and their programs speak with: the REST API, and the document that describes it. */
 export function makeGateway(options: GatewayOptions): {
@@ -56,6 +57,7 @@ export function makeGateway(options: GatewayOptions): {
   app.route('/api/products', productRoutes(parts))
   app.route('/api/customers', customerRoutes(parts))
   app.route('/api/orders', orderRoutes(parts))
+  app.route('/api/sellers', sellerRoutes(parts))
 
   const openApi = makeOpenApi(app, packageJson.version)
   app.get('/openapi.json', async context => context.json(await openApi()))

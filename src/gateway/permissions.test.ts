@@ -44,6 +44,8 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/customers/{id}': () => ({ name: 'Changed' }),
   'POST /api/orders': () => ({ customer_id: ids.customers, items: [{ product_id: ids.products, quantity: 1 }] }),
   'PUT /api/orders/{id}': () => ({ notes: 'Changed' }),
+  'POST /api/sellers': () => ({ name: 'Seller' }),
+  'PUT /api/sellers/{id}': () => ({ name: 'Changed' }),
   'POST /api/bots': () => ({ name: 'Bot', provider: 'meta', config: metaConfig() }),
   'PUT /api/bots/{id}': () => ({ name: 'Changed' }),
   'POST /api/flows': () => flow(crypto.randomUUID()),
@@ -72,6 +74,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   const products = await add('/api/products', { sku: crypto.randomUUID(), name: 'P', stock: 1_000, ...price })
   const customers = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
   const without_orders = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
+  const sellers = await add('/api/sellers', { name: 'S' })
   const bots = await add('/api/bots', { name: 'Bot', provider: 'meta', config: metaConfig() })
   const flows = await add('/api/flows', flow(crypto.randomUUID()))
   const order = { customer_id: customers, items: [{ product_id: products, quantity: 1 }] }
@@ -84,7 +87,16 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   ])
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const conversations = textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
-  return { products, customers, without_orders, bots, flows, conversations, orders: await add('/api/orders', order) }
+  return {
+    products,
+    customers,
+    without_orders,
+    sellers,
+    bots,
+    flows,
+    conversations,
+    orders: await add('/api/orders', order),
+  }
 }
 
 type Route = {

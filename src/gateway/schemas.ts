@@ -29,6 +29,39 @@ export const uuid = writtenAs(
 /** A time in an answer: RFC 3339, in UTC. */
 export const time = v.date()
 
+const timeMessage = 'Must be a time in RFC 3339, like 2026-01-31T12:00:00Z'
+
+/** A time in a query. */
+export const timeText = writtenAs(
+  { type: 'string', format: 'date-time' },
+  v.pipe(
+    v.string(),
+    v.regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/i, timeMessage),
+    v.transform(text => new Date(text)),
+    v.check(date => !Number.isNaN(date.getTime()), timeMessage),
+  ),
+)
+
+/** A whole number from 0 up in a query. */
+export const numberText = writtenAs(
+  { type: 'integer', minimum: 0, maximum: 999_999_999_999 },
+  v.pipe(v.string(), v.regex(/^\d{1,12}$/, 'Must be a whole number'), v.transform(Number)),
+)
+
+/** Yes or no in a query. */
+export const booleanText = writtenAs(
+  { type: 'boolean' },
+  v.pipe(
+    v.picklist(['true', 'false'], 'Must be true or false'),
+    v.transform(text => text === 'true'),
+  ),
+)
+
+/** What is searched for, in a query. */
+export function searchText(description: string) {
+  return v.pipe(text(100, 0), v.description(description))
+}
+
 /** An amount in minor units: cents of a dollar. */
 export const amountMinor = integer(0, 100_000_000_000)
 

@@ -9,3 +9,12 @@ const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 export function isUuid(text: string): boolean {
   return uuidShape.test(text)
 }
+
+/** After every id there is: where a list that begins with the newest starts. */
+export const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** The first id of a millisecond: what was made since then has it or a later one. */
+export function idAt(ms: number): string {
+  const hex = Math.max(0, Math.floor(ms)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7000-8000-000000000000`
+}

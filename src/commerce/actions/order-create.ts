@@ -44,6 +44,8 @@ function sentence(refused: Exclude<OrderCreated, { kind: 'created' }>): string {
   switch (refused.kind) {
     case 'unknown_customer':
       return 'The customer does not exist any more.'
+    case 'unknown_seller':
+      return 'The seller does not exist any more.'
     case 'unknown_product':
       return 'A product does not exist, or is not sold any more.'
     case 'out_of_stock':

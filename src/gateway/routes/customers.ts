@@ -3,21 +3,36 @@ import * as v from 'valibot'
 import {
   type Customer,
   type CustomerDeleted,
+  type CustomerFilter,
   type CustomerWritten,
   createCustomer,
   deleteCustomer,
   findCustomer,
   identityKinds,
   listCustomers,
+  lockCustomer,
   updateCustomer,
 } from '../../commerce/customers.ts'
 import { AppError } from '../../lib/errors.ts'
+import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { inTenant, type Parts } from '../parts.ts'
-import { email, jsonObject, phone, readOnly, text, time, uuid } from '../schemas.ts'
-import { body, describe, found, idOf, invalid, makeGuard, notFound, query } from '../steps.ts'
+import { type Parts, readInTenant } from '../parts.ts'
+import { email, jsonObject, phone, readOnly, searchText, text, time, uuid } from '../schemas.ts'
+import {
+  body,
+  conditional,
+  describe,
+  found,
+  idempotent,
+  idOf,
+  invalid,
+  makeGuard,
+  mustMatch,
+  notFound,
+  query,
+} from '../steps.ts'
 
 const identitiesMax = 20
 const variablesBytesMax = 64 * 1024
@@ -72,12 +87,20 @@ export function customerRoutes(parts: Parts): Hono<Env> {
     '/',
     describe({ tag, summary: 'List customers, newest first', answers: { 200: pageOf(customer) } }),
     may('customers:read'),
-    query(v.object(pageQuery)),
+    query(
+      v.strictObject({
+        ...pageQuery,
+        q: v.optional(searchText('Part of the name, the phone or the e-mail address')),
+        phone: v.optional(phone),
+        bsuid: v.optional(text(256)),
+        lid: v.optional(text(256)),
+      }),
+    ),
     async context => {
-      const { limit, cursor } = context.req.valid('query')
+      const { limit, cursor, ...filter } = context.req.valid('query')
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
-      const rows = await inTenant(parts, context, (tx, { tenantId }) =>
-        listCustomers(tx, { tenantId, beforeId, limit: limit + 1 }),
+      const rows = await readInTenant(parts, context, (tx, { tenantId }) =>
+        listCustomers(tx, { tenantId, beforeId, limit: limit + 1 }, filterOf(filter)),
       )
       return context.json(toPage(rows, limit, row => [row.id]))
     },
@@ -92,13 +115,15 @@ export function customerRoutes(parts: Parts): Hono<Env> {
       errors: ['conflict'],
     }),
     may('customers:write'),
+    idempotent,
     body(newCustomer),
     async context => {
       const given = context.req.valid('json')
-      const made = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await createCustomer(tx, parts.ids, tenantId, given)),
-      )
-      return context.json(made, 201)
+      return await answerChange(parts, context, 201, async (tx, { tenantId }, record) => {
+        const after = accept(await createCustomer(tx, parts.ids, tenantId, given))
+        record({ action: 'customer.created', resource: 'customers', id: after.id, before: null, after })
+        return after
+      })
     },
   )
   app.get(
@@ -107,7 +132,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
     may('customers:read'),
     async context => {
       const id = idOf(context)
-      const one = await inTenant(parts, context, (tx, { tenantId }) => findCustomer(tx, tenantId, id))
+      const one = await readInTenant(parts, context, (tx, { tenantId }) => findCustomer(tx, tenantId, id))
       return context.json(found(one, 'customer'))
     },
   )
@@ -121,13 +146,17 @@ export function customerRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'conflict'],
     }),
     may('customers:write'),
+    conditional,
     body(customerChanges),
     async context => {
       const [id, changes] = [idOf(context), context.req.valid('json')]
-      const changed = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await updateCustomer(tx, tenantId, id, changes)),
-      )
-      return context.json(changed)
+      return await answerChange(parts, context, 200, async (tx, { tenantId }, record) => {
+        const before = found(await lockCustomer(tx, tenantId, id), 'customer')
+        mustMatch(context, before)
+        const after = accept(await updateCustomer(tx, tenantId, id, changes))
+        record({ action: 'customer.updated', resource: 'customers', id, before, after })
+        return after
+      })
     },
   )
   app.delete(
@@ -139,13 +168,34 @@ export function customerRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'conflict'],
     }),
     may('customers:write'),
+    conditional,
     async context => {
       const id = idOf(context)
-      refuse(await inTenant(parts, context, (tx, { tenantId }) => deleteCustomer(tx, tenantId, id)))
-      return context.body(null, 204)
+      return await answerChange(parts, context, 204, async (tx, { tenantId }, record) => {
+        const before = found(await lockCustomer(tx, tenantId, id), 'customer')
+        mustMatch(context, before)
+        refuse(await deleteCustomer(tx, tenantId, id))
+        record({ action: 'customer.deleted', resource: 'customers', id, before, after: null })
+        return null
+      })
     },
   )
   return app
+}
+
+/** One filter at a time: each has its own index, or reads through all. */
+function filterOf(
+  filter: {
+    readonly [K in 'q' | (typeof identityKinds)[number]]?: string | undefined
+  },
+): CustomerFilter {
+  const given = (['q', ...identityKinds] as const).filter(name => filter[name] !== undefined)
+  const [first, second] = given
+  if (second !== undefined) throw invalid([{ path: second, message: `Cannot be combined with ${first}` }])
+  if (first === undefined) return null
+  const value = filter[first] ?? ''
+  if (first !== 'q') return { identity: { kind: first, value } }
+  return value.trim() === '' ? null : { search: value.trim() }
 }
 
 /** Throws in the transaction, so that what was refused rolls back. */

@@ -4,24 +4,41 @@ import { createOrder, type OrderCreated, orderItemsMax, orderQuantityMax } from 
 import {
   findOrder,
   listOrders,
+  lockOrder,
+  movesOf,
   type Order,
   type OrderUpdated,
   orderStatuses,
   updateOrder,
 } from '../../commerce/orders.ts'
+import type { Caller } from '../../identity/callers.ts'
 import { AppError } from '../../lib/errors.ts'
+import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { inTenant, type Parts } from '../parts.ts'
-import { integer, readOnly, text, time, uuid } from '../schemas.ts'
-import { body, describe, found, idOf, invalid, makeGuard, notFound, query } from '../steps.ts'
+import { type Parts, readInTenant } from '../parts.ts'
+import { integer, numberText, readOnly, searchText, text, time, timeText, uuid } from '../schemas.ts'
+import {
+  body,
+  conditional,
+  describe,
+  found,
+  idempotent,
+  idOf,
+  invalid,
+  makeGuard,
+  mustMatch,
+  notFound,
+  query,
+} from '../steps.ts'
 
 const status = v.picklist(orderStatuses, `Must be one of ${orderStatuses.join(', ')}`)
 const notes = v.nullable(text(2_000, 0))
 
 const newOrder = v.strictObject({
   customer_id: uuid,
+  seller_id: v.optional(v.nullable(uuid)),
   items: v.pipe(
     v.array(v.strictObject({ product_id: uuid, quantity: integer(1, orderQuantityMax) })),
     v.minLength(1, 'Must not be empty'),
@@ -32,6 +49,7 @@ const newOrder = v.strictObject({
 const orderChanges = v.strictObject({
   status: v.optional(status),
   notes: v.optional(notes),
+  seller_id: v.optional(v.nullable(uuid)),
   ...readOnly('id', 'number', 'customer_id', 'conversation_id', 'total_minor', 'currency', 'items'),
   ...readOnly('created_at', 'updated_at'),
 })
@@ -41,6 +59,7 @@ const order = named(
     id: uuid,
     number: v.number(),
     customer_id: uuid,
+    seller_id: v.nullable(uuid),
     conversation_id: v.nullable(uuid),
     status,
     total_minor: v.number(),
@@ -63,20 +82,35 @@ export function orderRoutes(parts: Parts): Hono<Env> {
     '/',
     describe({ tag, summary: 'List orders, newest first', answers: { 200: pageOf(order) } }),
     may('orders:read'),
-    query(v.object({ ...pageQuery, status: v.optional(status), customer_id: v.optional(uuid) })),
+    query(
+      v.strictObject({
+        ...pageQuery,
+        status: v.optional(status),
+        customer_id: v.optional(uuid),
+        seller_id: v.optional(uuid),
+        number: v.optional(numberText),
+        from: v.optional(timeText),
+        to: v.optional(timeText),
+        q: v.optional(searchText("Part of the customer's name or phone")),
+      }),
+    ),
     async context => {
       const { limit, cursor, ...filter } = context.req.valid('query')
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
-      const rows = await inTenant(parts, context, (tx, { tenantId }) =>
+      const rows = await readInTenant(parts, context, (tx, { tenantId, sellerId }) =>
         listOrders(tx, {
-          tenantId,
-          beforeId,
+          ...{ tenantId, beforeId, limit: limit + 1 },
           customerId: filter.customer_id ?? null,
+          sellerId: sellerId ?? filter.seller_id ?? null,
           status: filter.status ?? null,
-          limit: limit + 1,
+          number: filter.number ?? null,
+          search: filter.q?.trim() || null,
+          from: filter.from ?? null,
+          to: filter.to ?? null,
         }),
       )
-      return context.json(toPage(rows, limit, row => [row.id]))
+      const asked = filter.seller_id === undefined ? rows : rows.filter(row => row.seller_id === filter.seller_id)
+      return context.json(toPage(asked, limit, row => [row.id]))
     },
   )
   app.post(
@@ -89,14 +123,21 @@ export function orderRoutes(parts: Parts): Hono<Env> {
       errors: ['conflict'],
     }),
     may('orders:write'),
+    idempotent,
     body(newOrder),
     async context => {
-      const { customer_id, items, notes } = context.req.valid('json')
-      const wanted = { customerId: customer_id, conversationId: null, items, notes: notes ?? undefined }
-      const made = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await createOrder(tx, parts.ids, { tenantId, ...wanted }), items),
-      )
-      return context.json(made, 201)
+      const { customer_id, items, notes, seller_id } = context.req.valid('json')
+      return await answerChange(parts, context, 201, async (tx, caller, record) => {
+        const wanted = { customerId: customer_id, conversationId: null, items, notes: notes ?? undefined }
+        const sellerId = sellerOf(caller, seller_id)
+        const after = accept(
+          await createOrder(tx, parts.ids, { tenantId: caller.tenantId, ...wanted, sellerId }),
+          items,
+        )
+        const events = [{ type: 'order.created' as const, data: after }]
+        record({ action: 'order.created', resource: 'orders', id: after.id, before: null, after, events })
+        return after
+      })
     },
   )
   app.get(
@@ -105,7 +146,9 @@ export function orderRoutes(parts: Parts): Hono<Env> {
     may('orders:read'),
     async context => {
       const id = idOf(context)
-      const one = await inTenant(parts, context, (tx, { tenantId }) => findOrder(tx, tenantId, id))
+      const one = await readInTenant(parts, context, async (tx, caller) =>
+        ifSeen(caller, await findOrder(tx, caller.tenantId, id)),
+      )
       return context.json(found(one, 'order'))
     },
   )
@@ -121,15 +164,37 @@ export function orderRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'conflict'],
     }),
     may('orders:write'),
+    conditional,
     body(orderChanges),
     async context => {
-      const [id, changes] = [idOf(context), context.req.valid('json')]
-      const updated = await inTenant(parts, context, (tx, { tenantId }) => updateOrder(tx, tenantId, id, changes))
-      return context.json(moved(updated))
+      const [id, { status, notes, seller_id }] = [idOf(context), context.req.valid('json')]
+      return await answerChange(parts, context, 200, async (tx, caller, record) => {
+        const before = found(ifSeen(caller, await lockOrder(tx, caller.tenantId, id)), 'order')
+        mustMatch(context, before)
+        const changes = { status, notes, seller_id: seller_id === undefined ? undefined : sellerOf(caller, seller_id) }
+        const after = moved(await updateOrder(tx, caller.tenantId, id, changes))
+        const events = [{ type: 'order.updated' as const, data: after }]
+        record({ action: 'order.updated', resource: 'orders', id, before, after, events })
+        return after
+      })
     },
   )
   return app
 }
+
+/** Who is tied to a seller makes that seller's orders, and no other's. */
+function sellerOf(caller: Caller, wanted: string | null | undefined): string | null | undefined {
+  if (caller.sellerId === null) return wanted
+  if (wanted === undefined || wanted === caller.sellerId) return caller.sellerId
+  throw invalid([{ path: 'seller_id', message: 'Must be your own seller' }])
+}
+
+/** Who is tied to a seller sees that seller's orders only. */
+function ifSeen(caller: Caller, order: Order | undefined): Order | undefined {
+  return caller.sellerId === null || order?.seller_id === caller.sellerId ? order : undefined
+}
+
+const unknownSeller = { path: 'seller_id', message: 'There is no such seller, or they are not active' }
 
 function accept(created: OrderCreated, items: readonly { readonly product_id: string }[]): Order {
   switch (created.kind) {
@@ -137,6 +202,8 @@ function accept(created: OrderCreated, items: readonly { readonly product_id: st
       return created.order
     case 'unknown_customer':
       throw invalid([{ path: 'customer_id', message: 'There is no such customer' }])
+    case 'unknown_seller':
+      throw invalid([unknownSeller])
     case 'unknown_product':
       throw invalid(
         items.flatMap(({ product_id }, index) =>
@@ -158,7 +225,17 @@ function accept(created: OrderCreated, items: readonly { readonly product_id: st
 }
 
 function moved(updated: OrderUpdated): Order {
-  if (updated.kind === 'updated') return updated.order
-  if (updated.kind === 'unknown') throw notFound('order')
-  throw new AppError('conflict', `An order that is ${updated.from} cannot become ${updated.to}.`)
+  switch (updated.kind) {
+    case 'updated':
+      return updated.order
+    case 'unknown':
+      throw notFound('order')
+    case 'unknown_seller':
+      throw invalid([unknownSeller])
+    case 'move_refused': {
+      const moves = movesOf(updated.from)
+      const choice = moves.length === 0 ? 'It stays as it is.' : `It can become ${moves.join(' or ')}.`
+      throw new AppError('conflict', `An order that is ${updated.from} cannot become ${updated.to}. ${choice}`)
+    }
+  }
 }

@@ -15,8 +15,19 @@ import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { inTenant, type Parts } from '../parts.ts'
-import { amountMinor, currency, integer, readOnly, text, time, uuid, webUrl } from '../schemas.ts'
+import { type Parts, readInTenant } from '../parts.ts'
+import {
+  amountMinor,
+  booleanText,
+  currency,
+  integer,
+  readOnly,
+  searchText,
+  text,
+  time,
+  uuid,
+  webUrl,
+} from '../schemas.ts'
 import {
   body,
   conditional,
@@ -64,12 +75,26 @@ export function productRoutes(parts: Parts): Hono<Env> {
     '/',
     describe({ tag, summary: 'List products, newest first', answers: { 200: pageOf(product) } }),
     may('products:read'),
-    query(v.object(pageQuery)),
+    query(
+      v.strictObject({
+        ...pageQuery,
+        active: v.optional(booleanText),
+        in_stock: v.optional(booleanText),
+        sku: v.optional(text(64)),
+        q: v.optional(searchText('Part of the name or the SKU')),
+      }),
+    ),
     async context => {
-      const { limit, cursor } = context.req.valid('query')
+      const { limit, cursor, ...filter } = context.req.valid('query')
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
-      const rows = await inTenant(parts, context, (tx, { tenantId }) =>
-        listProducts(tx, { tenantId, beforeId, limit: limit + 1 }),
+      const rows = await readInTenant(parts, context, (tx, { tenantId }) =>
+        listProducts(tx, {
+          ...{ tenantId, beforeId, limit: limit + 1 },
+          active: filter.active ?? null,
+          inStock: filter.in_stock ?? null,
+          search: filter.q?.trim() || null,
+          sku: filter.sku ?? null,
+        }),
       )
       return context.json(toPage(rows, limit, row => [row.id]))
     },
@@ -95,7 +120,7 @@ export function productRoutes(parts: Parts): Hono<Env> {
     may('products:read'),
     async context => {
       const id = idOf(context)
-      const one = await inTenant(parts, context, (tx, { tenantId }) => findProduct(tx, tenantId, id))
+      const one = await readInTenant(parts, context, (tx, { tenantId }) => findProduct(tx, tenantId, id))
       return context.json(found(one, 'product'))
     },
   )
