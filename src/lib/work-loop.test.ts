@@ -29,6 +29,25 @@ test('it works at its start, when woken, and again while there is more', async (
   await loop.stop()
 })
 
+test('of several moments at which there will be work, it is woken at the soonest', async () => {
+  let calls = 0
+  const loop = startWorkLoop({
+    name: 'test',
+    pollMs: never,
+    log,
+    async work() {
+      calls++
+      return 'done'
+    },
+  })
+  await until(() => calls === 1)
+  loop.wakeIn(never)
+  loop.wakeIn(5)
+  loop.wakeIn(never)
+  await until(() => calls === 2)
+  await loop.stop()
+})
+
 test('being woken during the work leads to one more round: nothing that was told is overlooked', async () => {
   let calls = 0
   const loop = startWorkLoop({

@@ -5,6 +5,8 @@ import type { Log } from './log.ts'
 export type WorkLoop = {
   /** Says that there may be work. Cheap: may be called for every message. */
   wake(): void
+  /** Says that there will be work in a while. Of several, the soonest counts. */
+  wakeIn(ms: number): void
   /** Lets what is under way finish, and begins nothing more. */
   stop(): Promise<void>
 }
@@ -24,6 +26,7 @@ export function startWorkLoop(options: {
   let stopped = false
   let woken = true
   let rouse: () => void = () => undefined
+  let soonest: { readonly at: number; readonly timer: Timer } | undefined
 
   async function loop(): Promise<void> {
     while (!stopped) {
@@ -50,14 +53,27 @@ export function startWorkLoop(options: {
     })
   }
 
+  function wake(): void {
+    woken = true
+    rouse()
+  }
+
   const running = loop()
   return {
-    wake() {
-      woken = true
-      rouse()
+    wake,
+    wakeIn(ms) {
+      const at = performance.now() + ms
+      if (stopped || (soonest !== undefined && soonest.at <= at)) return
+      clearTimeout(soonest?.timer)
+      const timer = setTimeout(() => {
+        soonest = undefined
+        wake()
+      }, ms)
+      soonest = { at, timer }
     },
     async stop() {
       stopped = true
+      clearTimeout(soonest?.timer)
       rouse()
       await running
     },

@@ -21,7 +21,7 @@ import type { Bus } from '../stores/bus.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
 import { referenceFor } from './inbound.ts'
-import { admit, type Limit, Pace } from './pacing.ts'
+import { admit, type Limit, Pace, type Rate } from './pacing.ts'
 import type { SendResult, WhatsAppProvider } from './provider.ts'
 import { makeResultWriter } from './result-writer.ts'
 import { retryDelayMs, sendTriesMax } from './retry.ts'
@@ -38,7 +38,9 @@ const inFlightPerBotMax = 40
 const heldMs = 60_000
 /** Until a message goes out under the new settings that its bot was given during the send. */
 const changedMs = 1_000
+/** Until the first message of a bot that has its share in flight is looked at again, and from each to the next. */
 const crowdedMs = 100
+const crowdedRate: Rate = { burst: 1, intervalMs: 10 }
 const codesMax = 100
 
 type Route = { readonly bot: BotWithSecrets; readonly provider: WhatsAppProvider }
@@ -78,7 +80,7 @@ export async function startSender(options: Options): Promise<Sender> {
   const tenantRate = { burst: options.tenantMessagesPerMinute, intervalMs: 60_000 / options.tenantMessagesPerMinute }
   const inFlight = new Map<string, Promise<void>>()
   const inFlightByBot = new Map<string, number>()
-  let soonest: { at: number; timer: Timer } | undefined
+  let crowdedUntil = 0
 
   const results = makeResultWriter({
     ...{ database, log, batchMax: claimMax, queueMax: inFlightMax },
@@ -100,6 +102,7 @@ export async function startSender(options: Options): Promise<Sender> {
       return { sends: plan.sends, claimed }
     })
     for (const send of sends) start(send)
+    if (clock.now() < crowdedUntil) loop.wakeIn(crowdedMs)
     return claimed === limit ? 'more' : 'done'
   }
 
@@ -121,14 +124,14 @@ export async function startSender(options: Options): Promise<Sender> {
       const waitMs = route === 'unreadable' ? heldMs : waitFor(message, route, starting, now)
       if (waitMs > 0 || route === 'unreadable') {
         changes.push({ ...message, state: 'queued', dueAt: new Date(now + waitMs) })
-        wakeIn(waitMs)
+        loop.wakeIn(waitMs)
         continue
       }
       changes.push({ ...message, state: 'sending', dueAt: new Date(now + timeoutMs + marginMs) })
       sends.push({ message, to, ...route })
     }
     await changeOutbox(tx, changes)
-    if (failures.length > 0 && (await recordSends(tx, failures))) wakeIn(0)
+    if (failures.length > 0 && (await recordSends(tx, failures))) loop.wakeIn(0)
     return { sends, changes }
   }
 
@@ -148,9 +151,16 @@ export async function startSender(options: Options): Promise<Sender> {
   function waitFor(message: DueMessage, route: Route, starting: Map<string, number>, now: number): number {
     if (message.bot_status === 'error' || message.bot_status === 'logged_out') return heldMs
     const busy = (inFlightByBot.get(message.bot_id) ?? 0) + (starting.get(message.bot_id) ?? 0)
-    if (busy >= inFlightPerBotMax) return crowdedMs
+    if (busy >= inFlightPerBotMax) return slotOf(message.bot_id, now)
     const waitMs = admit(pace, limitsOf(message, route.provider), now)
     if (waitMs === 0) starting.set(message.bot_id, (starting.get(message.bot_id) ?? 0) + 1)
+    return waitMs
+  }
+
+  /** A backlog, however long, is not looked at as a whole each time: each message has a moment of its own. */
+  function slotOf(botId: string, now: number): number {
+    const waitMs = crowdedMs + pace.queueMs(`c ${botId}`, crowdedRate, now)
+    crowdedUntil = Math.max(crowdedUntil, now + waitMs)
     return waitMs
   }
 
@@ -164,17 +174,6 @@ export async function startSender(options: Options): Promise<Sender> {
       })
     if (pair !== null) limits.push({ key: `p ${message.bot_id} ${message.phone ?? message.bsuid}`, rate: pair })
     return limits
-  }
-
-  function wakeIn(ms: number): void {
-    const at = clock.now() + ms
-    if (soonest !== undefined && soonest.at <= at) return
-    clearTimeout(soonest?.timer)
-    const timer = setTimeout(() => {
-      soonest = undefined
-      loop.wake()
-    }, ms)
-    soonest = { at, timer }
   }
 
   function start(sent: Send): void {
@@ -234,7 +233,7 @@ export async function startSender(options: Options): Promise<Sender> {
       case 'unknown':
         return waiting(message, 'unknown', result.error, now + settleMs, message.attempts)
       case 'account': {
-        if (!isHeld) wakeIn(changedMs)
+        if (!isHeld) loop.wakeIn(changedMs)
         return waiting(message, 'queued', result.error, now + (isHeld ? heldMs : changedMs), message.attempts)
       }
       case 'retry': {
@@ -244,7 +243,7 @@ export async function startSender(options: Options): Promise<Sender> {
           return ended(message, 'failed', { code, message: `${reason} Given up after ${attempts} tries.` })
         }
         const delayMs = retryDelayMs(result.pace, attempts, Math.random())
-        wakeIn(delayMs)
+        loop.wakeIn(delayMs)
         return waiting(message, 'queued', result.error, now + delayMs, attempts)
       }
     }
@@ -283,7 +282,6 @@ export async function startSender(options: Options): Promise<Sender> {
     wake: () => loop.wake(),
     async stop() {
       for (const unsubscribe of subscriptions) unsubscribe()
-      clearTimeout(soonest?.timer)
       results.stop()
       await Promise.all([loop.stop(), expiry.stop()])
       await Promise.allSettled(inFlight.values())

@@ -170,6 +170,34 @@ test('after the 24-hour window nothing but a template is tried, and the reason i
   expect((await shop.sends()).length).toBe(asked)
 }, 40_000)
 
+test('a bot with more to send than its provider answers has its messages looked at one after the other, and all go', async () => {
+  shop = await startInstallation({ flow: echoFlow, environment: impatient })
+  const { tenantId, botId } = shop.shop
+  await shop.setFaults([{ kind: 'hang_lost', count: 40 }])
+  await shop.admin.begin(async tx => {
+    await tx`create temp table given on commit drop as
+      select gen_random_uuid() as customer, gen_random_uuid() as conversation, uuidv7() as message, n
+      from generate_series(1, 300) as n`
+    await tx`insert into customers (tenant_id, id) select ${tenantId}, customer from given`
+    await tx`insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
+      select ${tenantId}, ${botId}, 'phone', '+34600' || to_char(n, 'FM000000'), customer from given`
+    await tx`insert into conversations (tenant_id, id, bot_id, customer_id, window_expires_at)
+      select ${tenantId}, conversation, ${botId}, customer, now() + interval '1 hour' from given`
+    await tx`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+      select ${tenantId}, conversation, message, ${botId}, 'outbound', '{"type":"text","text":"hi"}', 'queued' from given`
+    await tx`insert into outbox (tenant_id, conversation_id, id, bot_id)
+      select ${tenantId}, conversation, message, ${botId} from given`
+  })
+  await until(async () => {
+    const [row] = await shop.admin`select count(distinct due_at)::int as n from outbox
+      where state = 'queued' and due_at > now()`
+    return row.n > 100
+  })
+  await until(async () => (await shop.sends()).length === 300)
+  const conversations = new Set((await shop.sends()).map(send => send.body.biz_opaque_callback_data))
+  expect(conversations.size).toBe(300)
+}, 40_000)
+
 test('messages of one conversation leave in order, whatever happens to the first', async () => {
   const steps = Object.fromEntries(
     [0, 1, 2, 3, 4].map(index => [
