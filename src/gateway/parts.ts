@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Caller } from '../identity/callers.ts'
+import { RaceLost } from '../messaging/resolve-customers.ts'
 import { sqlState, type Transaction } from '../stores/postgres/database.ts'
 import type { Reader } from './answers.ts'
 import type { Callers } from './callers.ts'
@@ -10,8 +11,12 @@ import type { Env, GatewayOptions } from './options.ts'
 export type Parts = GatewayOptions & { readonly callers: Callers; readonly limits: Limits; readonly reader: Reader }
 
 const triesMax = 3
-/** Not a fault of the request: another transaction stood in the way. */
 const retriedStates = new Set(['40001', '40P01'])
+
+/** Not a fault of the request: another transaction stood in the way. */
+function isPassing(error: unknown): boolean {
+  return error instanceof RaceLost || retriedStates.has(sqlState(error) ?? '')
+}
 
 /**
  * Runs `work` in one transaction that sees the caller's tenant only. It may run again where another transaction stood
@@ -27,7 +32,7 @@ export async function inTenant<T>(
     try {
       return await database.transaction({ role: 'app', tenantId: caller.tenantId }, tx => work(tx, caller))
     } catch (error) {
-      if (tries >= triesMax || !retriedStates.has(sqlState(error) ?? '')) throw error
+      if (tries >= triesMax || !isPassing(error)) throw error
     }
   }
 }

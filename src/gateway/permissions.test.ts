@@ -52,6 +52,11 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/flows/{id}': () => flow(crypto.randomUUID()),
   'POST /api/flows/{id}/publish': () => undefined,
   'POST /api/conversations/{id}/messages': () => ({ content: { type: 'text', text: 'Hello' } }),
+  'POST /api/bots/{id}/messages': () => ({
+    to: `+${phones++}`,
+    content: { type: 'template', name: 'hello', language: 'en', parameters: [] },
+  }),
+  'POST /api/conversations/{id}/retry': () => undefined,
   'POST /api/conversations/{id}/handoff': () => ({}),
   'POST /api/conversations/{id}/resume': () => ({}),
   'POST /api/conversations/{id}/close': () => ({}),
@@ -77,6 +82,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   const sellers = await add('/api/sellers', { name: 'S' })
   const bots = await add('/api/bots', { name: 'Bot', provider: 'meta', config: metaConfig() })
   const flows = await add('/api/flows', flow(crypto.randomUUID()))
+  expect((await gateway.call('POST', `/api/flows/${flows}/publish`, { as })).status).toBe(200)
   const order = { customer_id: customers, items: [{ product_id: products, quantity: 1 }] }
   await receiveMessages(gateway.database, gateway.ids, [
     {

@@ -1,4 +1,4 @@
-import type { Ids } from '../lib/ids.ts'
+import { type Ids, lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
 import type { Caller } from './callers.ts'
@@ -54,7 +54,7 @@ const selectPage = statement({
     from audit_log a
     left join users u on u.tenant_id = a.tenant_id and u.id = a.actor_id
     left join api_keys k on k.tenant_id = a.tenant_id and k.id = a.actor_id
-    where a.tenant_id = $1 and a.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    where a.tenant_id = $1 and a.id < $2::uuid
       and ($4::uuid is null or a.actor_id = $4) and ($5::text is null or a.resource = $5)
       and ($6::uuid is null or a.resource_id = $6) and ($7::text is null or a.action = $7)
       and ($8::timestamptz is null or a.at >= $8) and ($9::timestamptz is null or a.at < $9)
@@ -112,5 +112,5 @@ export async function listAudit(
 ): Promise<AuditEntry[]> {
   const { tenantId, beforeId, limit, actorId, resource, resourceId, action, from, to } = page
   const filter = { actor_id: actorId, resource, resource_id: resourceId, action, from, to }
-  return await tx.run(selectPage, { tenant_id: tenantId, before_id: beforeId, limit, ...filter })
+  return await tx.run(selectPage, { tenant_id: tenantId, before_id: beforeId ?? lastId, limit, ...filter })
 }

@@ -16,6 +16,7 @@ export const errorCatalogue = {
   method_not_allowed: { status: 405, kind: 'user', title: 'This address does not take that method' },
   wrong_invite: { status: 401, kind: 'user', title: 'The invitation is unknown, used or expired' },
   conflict: { status: 409, kind: 'user', title: 'This is in conflict with what exists' },
+  window_closed: { status: 409, kind: 'user', title: 'Only a template can be sent now' },
   precondition_failed: { status: 412, kind: 'user', title: 'It was changed since you read it' },
   too_large: { status: 413, kind: 'user', title: 'The body is too large' },
   unsupported_media_type: { status: 415, kind: 'user', title: 'Send JSON: Content-Type: application/json' },

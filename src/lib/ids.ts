@@ -10,6 +10,9 @@ export function isUuid(text: string): boolean {
   return uuidShape.test(text)
 }
 
+/** Before every id there is. */
+export const firstId = '00000000-0000-0000-0000-000000000000'
+
 /** After every id there is: where a list that begins with the newest starts. */
 export const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 

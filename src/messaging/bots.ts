@@ -1,6 +1,6 @@
 import type { Sealer } from '../lib/crypto.ts'
 import type { FieldError } from '../lib/errors.ts'
-import type { Ids } from '../lib/ids.ts'
+import { type Ids, lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 import {
@@ -49,10 +49,12 @@ const updateRow = statement({
 
 const selectPage = statement({
   name: 'bot_list',
-  params: ['tenant_id', 'before_id', 'limit'],
+  params: ['tenant_id', 'before_id', 'provider', 'status', 'search', 'limit'],
   row,
   sql: `select ${columns} from bots
-    where tenant_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $3`,
+    where tenant_id = $1 and id < $2::uuid and ($3::text is null or provider = $3) and ($4::text is null or status = $4)
+      and ($5::text is null or position(plain_text($5) in plain_text(name)) > 0)
+    order by id desc limit $6`,
 })
 
 const selectOne = statement({
@@ -245,13 +247,30 @@ function providerOf(text: string): ProviderName {
   return provider
 }
 
-/** Newest first; `beforeId` is the last one of the page before. */
+/** Newest first; `beforeId` is the last one of the page before. `search`: part of the name. */
 export async function listBots(
   tx: Transaction,
-  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+  page: {
+    readonly tenantId: string
+    readonly beforeId: string | null
+    readonly provider: ProviderName | null
+    readonly status: string | null
+    readonly search: string | null
+    readonly limit: number
+  },
 ): Promise<Bot[]> {
-  const rows = await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+  const { tenantId, beforeId, provider, status, search, limit } = page
+  const filter = { provider, status, search }
+  const rows = await tx.run(selectPage, { tenant_id: tenantId, before_id: beforeId ?? lastId, ...filter, limit })
   return rows.map(shown)
+}
+
+/** One bot, held against every other change until the transaction ends. */
+export async function lockBot(tx: Transaction, tenantId: string, id: string): Promise<Bot | undefined> {
+  const [stored] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  if (stored === undefined) return undefined
+  const { sealed: _, ...bot } = stored
+  return shown(bot)
 }
 
 /** Undefined where the tenant has no such bot. */

@@ -1,4 +1,4 @@
-import type { Ids } from '../lib/ids.ts'
+import { type Ids, lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
@@ -36,10 +36,12 @@ const updateDraft = statement({
 
 const selectPage = statement({
   name: 'flow_list',
-  params: ['tenant_id', 'before_id', 'limit'],
+  params: ['tenant_id', 'before_id', 'published', 'search', 'limit'],
   row,
   sql: `select ${columns} from flows
-    where tenant_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $3`,
+    where tenant_id = $1 and id < $2::uuid and ($3::bool is null or (published_version is not null) = $3)
+      and ($4::text is null or position(plain_text($4) in plain_text(name)) > 0)
+    order by id desc limit $5`,
 })
 
 const selectOne = statement({
@@ -52,8 +54,8 @@ const selectOne = statement({
 const lockOne = statement({
   name: 'flow_lock',
   params: ['tenant_id', 'id'],
-  row: { id: 'uuid' },
-  sql: 'select id from flows where tenant_id = $1 and id = $2 for update',
+  row,
+  sql: `select ${columns} from flows where tenant_id = $1 and id = $2 for update`,
 })
 
 const findUser = statement({
@@ -109,12 +111,25 @@ async function written(rows: Promise<Flow[]>): Promise<FlowWritten> {
   }
 }
 
-/** Newest first; `beforeId` is the last one of the page before. */
+/** Newest first; `beforeId` is the last one of the page before. `search`: part of the name. */
 export async function listFlows(
   tx: Transaction,
-  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
+  page: {
+    readonly tenantId: string
+    readonly beforeId: string | null
+    readonly published: boolean | null
+    readonly search: string | null
+    readonly limit: number
+  },
 ): Promise<Flow[]> {
-  return await tx.run(selectPage, { tenant_id: page.tenantId, before_id: page.beforeId, limit: page.limit })
+  const { tenantId, beforeId, published, search, limit } = page
+  return await tx.run(selectPage, { tenant_id: tenantId, before_id: beforeId ?? lastId, published, search, limit })
+}
+
+/** One flow, held against every other change until the transaction ends. */
+export async function lockFlow(tx: Transaction, tenantId: string, id: string): Promise<Flow | undefined> {
+  const [flow] = await tx.run(lockOne, { tenant_id: tenantId, id })
+  return flow
 }
 
 /** Undefined where the tenant has no such flow. */
@@ -132,8 +147,7 @@ export type FlowDeleted =
 /** Removes a flow and its versions, unless a bot answers with it. A conversation that is in it goes to a person. */
 export async function deleteFlow(tx: Transaction, tenantId: string, id: string): Promise<FlowDeleted> {
   // The lock holds off a bot that is about to take it.
-  const [flow] = await tx.run(lockOne, { tenant_id: tenantId, id })
-  if (flow === undefined) return { kind: 'unknown' }
+  if ((await lockFlow(tx, tenantId, id)) === undefined) return { kind: 'unknown' }
   const [bot] = await tx.run(findUser, { tenant_id: tenantId, flow_id: id })
   if (bot !== undefined) return { kind: 'used', botName: bot.name }
   await tx.run(deleteRow, { tenant_id: tenantId, id })

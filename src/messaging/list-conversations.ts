@@ -1,5 +1,6 @@
 import type { InboundContent, OutboundContent } from '../flow/content.ts'
 import type { ConversationState } from '../flow/state.ts'
+import { lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
@@ -13,7 +14,12 @@ export type Conversation = {
   readonly id: string
   readonly bot_id: string
   readonly customer_id: string
+  /** Who writes, for a list that people read. */
+  readonly customer: { readonly name: string; readonly phone: string | null }
+  readonly seller_id: string | null
   readonly status: string
+  /** Messages and commands that could not be processed, see its problems. */
+  readonly problems: number
   readonly flow_id: string | null
   readonly flow_version: number | null
   readonly current_step: string | null
@@ -30,6 +36,10 @@ const row = {
   id: 'uuid',
   bot_id: 'uuid',
   customer_id: 'uuid',
+  customer_name: 'text',
+  customer_phone: nullable('text'),
+  seller_id: nullable('uuid'),
+  problems: 'int4',
   status: 'text',
   state: nullableJson<ConversationState>(),
   window_expires_at: nullable('timestamptz'),
@@ -37,35 +47,65 @@ const row = {
   created_at: 'timestamptz',
   last_message_micros: 'int8',
 } as const
-const columns = `c.id, c.bot_id, c.customer_id, c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
+const columns = `c.id, c.bot_id, c.customer_id, p.name as customer_name, p.phone as customer_phone, c.seller_id,
+  (select count(*)::int from inbox i
+    where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is not null) as problems, c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
   (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_micros`
+
+const pageParams = [
+  'tenant_id',
+  'statuses',
+  'before_micros',
+  'before_id',
+  'bot_id',
+  'customer_id',
+  'seller_id',
+  'search',
+  'limit',
+] as const
+const filters = `and ($5::uuid is null or k.bot_id = $5) and ($6::uuid is null or k.customer_id = $6)
+        and ($7::uuid is null or k.seller_id = $7)
+        and ($8::text is null or exists (
+          select from customers p where p.tenant_id = k.tenant_id and p.id = k.customer_id
+            and (position(plain_text($8) in plain_text(p.name)) > 0 or position($8 in p.phone) > 0)))`
+const before = `(k.last_message_at, k.id) < (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid)`
 
 // Each status has its part of the index, in order: what is asked for is merged from the tops of those parts.
 const selectPage = statement({
   name: 'conversation_list',
-  params: ['tenant_id', 'statuses', 'bot_id', 'search', 'before_micros', 'before_id', 'limit'],
+  params: pageParams,
   row,
   sql: `select ${columns}
     from unnest($2::text[]) as s (status)
     cross join lateral (
       select k.* from conversations k
-      where k.tenant_id = $1 and k.status = s.status and ($3::uuid is null or k.bot_id = $3)
-        and (k.last_message_at, k.id) < (
-          coalesce(timestamptz 'epoch' + $5::bigint * interval '1 microsecond', 'infinity'),
-          coalesce($6::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-        and ($4::text is null or exists (
-          select from customers p where p.tenant_id = k.tenant_id and p.id = k.customer_id
-            and (position(lower($4) in lower(p.name)) > 0 or position($4 in coalesce(p.phone, '')) > 0)))
-      order by k.last_message_at desc, k.id desc limit $7
+      where k.tenant_id = $1 and k.status = s.status and ${before} ${filters}
+      order by k.last_message_at desc, k.id desc limit $9
     ) c
-    order by c.last_message_at desc, c.id desc limit $7`,
+    join customers p on p.tenant_id = c.tenant_id and p.id = c.customer_id
+    order by c.last_message_at desc, c.id desc limit $9`,
+})
+
+const selectPageOfSeller = statement({
+  name: 'conversation_list_of_seller',
+  params: pageParams,
+  row,
+  sql: `select ${columns}
+    from (
+      select k.* from conversations k
+      where k.tenant_id = $1 and k.seller_id = $7::uuid and k.status = any ($2::text[]) and ${before} ${filters}
+      order by k.last_message_at desc, k.id desc limit $9
+    ) c
+    join customers p on p.tenant_id = c.tenant_id and p.id = c.customer_id
+    order by c.last_message_at desc, c.id desc limit $9`,
 })
 
 const selectOne = statement({
   name: 'conversation_find',
   params: ['tenant_id', 'id'],
   row,
-  sql: `select ${columns} from conversations c where c.tenant_id = $1 and c.id = $2`,
+  sql: `select ${columns} from conversations c join customers p on p.tenant_id = c.tenant_id and p.id = c.customer_id
+    where c.tenant_id = $1 and c.id = $2`,
 })
 
 /** A conversation, and where it stands in the list. */
@@ -78,18 +118,22 @@ export async function listConversations(
     readonly tenantId: string
     readonly status: ConversationStatus | null
     readonly botId: string | null
+    readonly customerId: string | null
+    readonly sellerId: string | null
     readonly search: string | null
     readonly after: ConversationPosition | null
     readonly limit: number
   },
 ): Promise<ListedConversation[]> {
-  const rows = await tx.run(selectPage, {
+  const rows = await tx.run(page.sellerId === null ? selectPage : selectPageOfSeller, {
     tenant_id: page.tenantId,
     statuses: page.status === null ? conversationStatuses : [page.status],
     bot_id: page.botId,
+    customer_id: page.customerId,
+    seller_id: page.sellerId,
     search: page.search,
-    before_micros: page.after?.lastMessageMicros ?? null,
-    before_id: page.after?.id ?? null,
+    before_micros: page.after?.lastMessageMicros ?? lastMicros,
+    before_id: page.after?.id ?? lastId,
     limit: page.limit,
   })
   return rows.map(stored => ({
@@ -97,6 +141,9 @@ export async function listConversations(
     position: { lastMessageMicros: stored.last_message_micros, id: stored.id },
   }))
 }
+
+/** The year 9999. */
+const lastMicros = 253_370_764_800_000_000
 
 /** Undefined where the tenant has no such conversation. */
 export async function findConversation(
@@ -109,11 +156,24 @@ export async function findConversation(
 }
 
 function shown(stored: RowOf<typeof row>): Conversation {
-  const { id, bot_id, customer_id, status, state, window_expires_at, last_message_at, created_at } = stored
+  const {
+    id,
+    bot_id,
+    customer_id,
+    seller_id,
+    problems,
+    status,
+    state,
+    window_expires_at,
+    last_message_at,
+    created_at,
+  } = stored
   const run = state?.run ?? state?.last_run
   const frame = run?.frames.at(-1)
   return {
-    ...{ id, bot_id, customer_id, status },
+    ...{ id, bot_id, customer_id },
+    customer: { name: stored.customer_name, phone: stored.customer_phone },
+    ...{ seller_id, status, problems },
     flow_id: frame?.flow_id ?? null,
     flow_version: frame?.version ?? null,
     current_step: run?.step ?? null,
@@ -140,7 +200,7 @@ const selectMessages = statement({
   params: ['tenant_id', 'conversation_id', 'before_id', 'limit'],
   row: messageRow,
   sql: `select id, direction, content, status, error, provider_message_id, created_at from messages
-    where tenant_id = $1 and conversation_id = $2 and id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by id desc limit $4`,
+    where tenant_id = $1 and conversation_id = $2 and id < $3::uuid order by id desc limit $4`,
 })
 
 /** Newest first; `beforeId` is the last one of the page before. */
@@ -156,7 +216,7 @@ export async function listMessages(
   return await tx.run(selectMessages, {
     tenant_id: page.tenantId,
     conversation_id: page.conversationId,
-    before_id: page.beforeId,
+    before_id: page.beforeId ?? lastId,
     limit: page.limit,
   })
 }

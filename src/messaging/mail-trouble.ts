@@ -1,5 +1,6 @@
+import { firstId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
-import { statement } from '../stores/postgres/statement.ts'
+import { type RowOf, statement } from '../stores/postgres/statement.ts'
 
 /** Tries of one row of mail before it is given up. */
 export const mailTriesMax = 5
@@ -32,6 +33,56 @@ export async function countMailFailure(
 ): Promise<boolean> {
   const { tenant_id, conversation_id, id } = row
   return (await tx.run(countFailure, { tenant_id, conversation_id, id, reason, tries_max: mailTriesMax })).length > 0
+}
+
+const problemRow = { id: 'uuid', kind: 'text', reason: 'text', attempts: 'int4', received_at: 'timestamptz' } as const
+
+/** A row of mail that was given up. */
+export type MailProblem = RowOf<typeof problemRow>
+
+const selectProblems = statement({
+  name: 'mail_list_problems',
+  params: ['tenant_id', 'conversation_id', 'after_id', 'limit'],
+  row: problemRow,
+  sql: `select id, kind, failed_reason as reason, attempts, received_at from inbox
+    where tenant_id = $1 and conversation_id = $2 and failed_reason is not null and id > $3::uuid order by id limit $4`,
+})
+
+const retryProblems = statement({
+  name: 'mail_retry',
+  params: ['tenant_id', 'conversation_id'],
+  row: { id: 'uuid' },
+  sql: `with again as (
+      update inbox set attempts = 0, failed_reason = null
+      where tenant_id = $1 and conversation_id = $2 and failed_reason is not null returning id
+    ), told as (
+      update messages m set status = 'received', error = null
+      from again a where m.tenant_id = $1 and m.conversation_id = $2 and m.id = a.id and m.direction = 'inbound'
+    )
+    select id from again`,
+})
+
+/** What was given up of a conversation, oldest first, from after `afterId`. */
+export async function listMailProblems(
+  tx: Transaction,
+  page: {
+    readonly tenantId: string
+    readonly conversationId: string
+    readonly afterId: string | null
+    readonly limit: number
+  },
+): Promise<MailProblem[]> {
+  return await tx.run(selectProblems, {
+    tenant_id: page.tenantId,
+    conversation_id: page.conversationId,
+    after_id: page.afterId ?? firstId,
+    limit: page.limit,
+  })
+}
+
+/** Gives what was given up of a conversation its tries again, and says how many rows. Publish `inbox` after the commit. */
+export async function retryMail(tx: Transaction, tenantId: string, conversationId: string): Promise<number> {
+  return (await tx.run(retryProblems, { tenant_id: tenantId, conversation_id: conversationId })).length
 }
 
 const findOpen = statement({

@@ -47,7 +47,7 @@ const selectVersions = statement({
   params: ['tenant_id', 'flow_id', 'before_version', 'limit'],
   row: versionRow,
   sql: `select version, document, published_by, published_at from flow_versions
-    where tenant_id = $1 and flow_id = $2 and version < coalesce($3::int, 2147483647) order by version desc limit $4`,
+    where tenant_id = $1 and flow_id = $2 and version < $3::int order by version desc limit $4`,
 })
 
 /** What came of publishing. */
@@ -65,7 +65,8 @@ export async function publishFlow(
   flow: {
     readonly tenantId: string
     readonly id: string
-    readonly userId: string
+    /** Who publishes it; null for a program. */
+    readonly userId: string | null
     readonly handlers: CheckOptions['handlers']
   },
 ): Promise<FlowPublished> {
@@ -84,6 +85,8 @@ export async function publishFlow(
   return { kind: 'published', version, warnings: checked.warnings }
 }
 
+const versionMax = 2_147_483_647
+
 /** Newest first; `beforeVersion` is the last one of the page before. */
 export async function listFlowVersions(
   tx: Transaction,
@@ -97,7 +100,7 @@ export async function listFlowVersions(
   return await tx.run(selectVersions, {
     tenant_id: page.tenantId,
     flow_id: page.flowId,
-    before_version: page.beforeVersion,
+    before_version: page.beforeVersion ?? versionMax,
     limit: page.limit,
   })
 }

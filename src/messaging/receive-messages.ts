@@ -129,10 +129,14 @@ function messageKey(botId: string, message: { providerMessageId: string }): stri
   return `${botId} ${message.providerMessageId}`
 }
 
-async function resolveConversations(
+/**
+ * The open conversation of each bot and customer, made where there is none: `customerIds` are those of `messages`, in
+ * their order. Throws `RaceLost`.
+ */
+export async function resolveConversations(
   tx: Transaction,
   ids: Ids,
-  messages: readonly InboundMessage[],
+  messages: readonly Pick<InboundMessage, 'tenantId' | 'botId'>[],
   customerIds: readonly string[],
 ): Promise<string[]> {
   const pairs = messages.map((message, index) => ({ message, customerId: customerIds[index] ?? '' }))

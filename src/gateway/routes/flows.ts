@@ -12,15 +12,28 @@ import {
   type FlowWritten,
   findFlow,
   listFlows,
+  lockFlow,
   updateFlow,
 } from '../../messaging/flows.ts'
 import { listFlowVersions, publishFlow } from '../../messaging/publish-flow.ts'
+import { answerChange } from '../change.ts'
 import { named, writtenAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { inTenant, type Parts } from '../parts.ts'
-import { jsonObject, text, time, uuid } from '../schemas.ts'
-import { body, describe, found, idOf, makeGuard, notFound, query } from '../steps.ts'
+import { inTenant, type Parts, readInTenant } from '../parts.ts'
+import { booleanText, jsonObject, searchText, text, time, uuid } from '../schemas.ts'
+import {
+  body,
+  conditional,
+  describe,
+  found,
+  idempotent,
+  idOf,
+  makeGuard,
+  mustMatch,
+  notFound,
+  query,
+} from '../steps.ts'
 
 const handlers = new Map([...actions.values()].map(action => [action.handler, action.input]))
 
@@ -78,12 +91,19 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     '/',
     describe({ tag, summary: 'List flows, newest first', answers: { 200: pageOf(flow) } }),
     may('flows:read'),
-    query(v.object(pageQuery)),
+    query(
+      v.strictObject({
+        ...pageQuery,
+        published: v.optional(booleanText),
+        q: v.optional(searchText('Part of the name')),
+      }),
+    ),
     async context => {
-      const { limit, cursor } = context.req.valid('query')
+      const { limit, cursor, published, q } = context.req.valid('query')
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
-      const rows = await inTenant(parts, context, (tx, { tenantId }) =>
-        listFlows(tx, { tenantId, beforeId, limit: limit + 1 }),
+      const filter = { published: published ?? null, search: q?.trim() || null }
+      const rows = await readInTenant(parts, context, (tx, { tenantId }) =>
+        listFlows(tx, { tenantId, beforeId, limit: limit + 1, ...filter }),
       )
       return context.json(toPage(rows, limit, row => [row.id]))
     },
@@ -92,13 +112,15 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     '/',
     describe({ tag, summary: 'Add a flow', answers: { 201: flow }, errors: ['conflict'] }),
     may('flows:write'),
+    idempotent,
     body(draft),
     async context => {
       const given = context.req.valid('json')
-      const made = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await createFlow(tx, parts.ids, tenantId, given)),
-      )
-      return context.json(made, 201)
+      return await answerChange(parts, context, 201, async (tx, { tenantId }, record) => {
+        const after = accept(await createFlow(tx, parts.ids, tenantId, given))
+        record({ action: 'flow.created', resource: 'flows', id: after.id, before: null, after })
+        return after
+      })
     },
   )
   app.get(
@@ -107,7 +129,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     may('flows:read'),
     async context => {
       const id = idOf(context)
-      const one = await inTenant(parts, context, (tx, { tenantId }) => findFlow(tx, tenantId, id))
+      const one = await readInTenant(parts, context, (tx, { tenantId }) => findFlow(tx, tenantId, id))
       return context.json(found(one, 'flow'))
     },
   )
@@ -121,13 +143,17 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'conflict'],
     }),
     may('flows:write'),
+    conditional,
     body(draft),
     async context => {
       const [id, given] = [idOf(context), context.req.valid('json')]
-      const changed = await inTenant(parts, context, async (tx, { tenantId }) =>
-        accept(await updateFlow(tx, tenantId, id, given)),
-      )
-      return context.json(changed)
+      return await answerChange(parts, context, 200, async (tx, { tenantId }, record) => {
+        const before = found(await lockFlow(tx, tenantId, id), 'flow')
+        mustMatch(context, before)
+        const after = accept(await updateFlow(tx, tenantId, id, given))
+        record({ action: 'flow.updated', resource: 'flows', id, before, after })
+        return after
+      })
     },
   )
   app.delete(
@@ -139,13 +165,18 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'conflict'],
     }),
     may('flows:write'),
+    conditional,
     async context => {
       const id = idOf(context)
-      const deleted = await inTenant(parts, context, (tx, { tenantId }) => deleteFlow(tx, tenantId, id))
-      if (deleted.kind === 'unknown') throw notFound('flow')
-      if (deleted.kind === 'used')
-        throw new AppError('conflict', `The bot "${deleted.botName}" answers with this flow: give it another first.`)
-      return context.body(null, 204)
+      return await answerChange(parts, context, 204, async (tx, { tenantId }, record) => {
+        const before = found(await lockFlow(tx, tenantId, id), 'flow')
+        mustMatch(context, before)
+        const deleted = await deleteFlow(tx, tenantId, id)
+        if (deleted.kind === 'used')
+          throw new AppError('conflict', `The bot "${deleted.botName}" answers with this flow: give it another first.`)
+        record({ action: 'flow.deleted', resource: 'flows', id, before, after: null })
+        return null
+      })
     },
   )
   app.post(
@@ -158,14 +189,18 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found', 'flow_refused'],
     }),
     may('flows:write'),
+    idempotent,
     async context => {
       const id = idOf(context)
-      const result = await inTenant(parts, context, (tx, { tenantId, id: userId }) =>
-        publishFlow(tx, { tenantId, id, userId, handlers }),
-      )
-      if (result.kind === 'unknown') throw notFound('flow')
-      if (result.kind === 'refused') throw refusal(result.findings)
-      return context.json({ version: result.version, warnings: result.warnings.map(shown) })
+      return await answerChange(parts, context, 200, async (tx, caller, record) => {
+        const userId = caller.kind === 'user' ? caller.id : null
+        const result = await publishFlow(tx, { tenantId: caller.tenantId, id, userId, handlers })
+        if (result.kind === 'unknown') throw notFound('flow')
+        if (result.kind === 'refused') throw refusal(result.findings)
+        const after = { version: result.version, warnings: result.warnings.map(shown) }
+        record({ action: 'flow.published', resource: 'flows', id, before: null, after })
+        return after
+      })
     },
   )
   app.get(
@@ -177,7 +212,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       errors: ['not_found'],
     }),
     may('flows:read'),
-    query(v.object(pageQuery)),
+    query(v.strictObject(pageQuery)),
     async context => {
       const [flowId, { limit, cursor }] = [idOf(context), context.req.valid('query')]
       const [beforeVersion] = readCursor(cursor, v.tuple([v.pipe(v.number(), v.safeInteger())])) ?? [null]
@@ -186,6 +221,24 @@ export function flowRoutes(parts: Parts): Hono<Env> {
         return await listFlowVersions(tx, { tenantId, flowId, beforeVersion, limit: limit + 1 })
       })
       return context.json(toPage(rows, limit, row => [row.version]))
+    },
+  )
+  app.get(
+    '/:id/versions/:version',
+    describe({
+      tag,
+      summary: 'One published version, as it will be for ever',
+      answers: { 200: version },
+      errors: ['not_found'],
+    }),
+    may('flows:read'),
+    async context => {
+      const [flowId, given] = [idOf(context), context.req.param('version')]
+      const number = /^[1-9]\d{0,8}$/.test(given) ? Number(given) : 0
+      const [one] = await readInTenant(parts, context, (tx, { tenantId }) =>
+        listFlowVersions(tx, { tenantId, flowId, beforeVersion: number + 1, limit: 1 }),
+      )
+      return context.json(found(one?.version === number ? one : undefined, 'version'))
     },
   )
   return app

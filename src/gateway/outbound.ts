@@ -1,0 +1,31 @@
+import { type OutboundContent, outboundContentSchema } from '../flow/content.ts'
+import { AppError } from '../lib/errors.ts'
+import type { FeedEvent } from '../stores/feed.ts'
+import { named } from './json-schema.ts'
+
+// What people and programs send, whichever route they take.
+
+export const outboundContent = named('OutboundContent', outboundContentSchema)
+
+/** Refuses at once what would fail later: outside the 24 hours after a customer's message only templates are let in. */
+export function refuseAfterWindow(windowExpiresAt: Date | null, content: OutboundContent, nowMs: number): void {
+  if (content.type === 'template' || (windowExpiresAt !== null && windowExpiresAt.getTime() > nowMs)) return
+  throw new AppError(
+    'window_closed',
+    windowExpiresAt === null
+      ? 'The customer has not written yet: begin with a template.'
+      : 'The customer last wrote more than 24 hours ago: send a template.',
+  )
+}
+
+/** What the sockets are told of a message that was queued. */
+export function queuedEvent(
+  message: { readonly conversationId: string; readonly content: OutboundContent },
+  id: string,
+  nowMs: number,
+): FeedEvent {
+  const { conversationId, content } = message
+  const rest = { direction: 'outbound', status: 'queued', error: null, provider_message_id: null }
+  const created_at = new Date(nowMs).toISOString()
+  return { type: 'message.created', data: { conversation_id: conversationId, id, content, ...rest, created_at } }
+}
