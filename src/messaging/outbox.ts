@@ -90,33 +90,43 @@ const updateRows = statement({
     where o.id = any ($1::uuid[])`,
 })
 
-// The next is touched whether it is due or not: a claim that puts it off at this moment holds its row, and is waited for.
-const endRows = statement({
+const deleteRows = statement({
   name: 'outbox_end',
   params: ['ids'],
+  row: { tenant_id: 'uuid', conversation_id: 'uuid' },
+  sql: 'delete from outbox where id = any ($1::uuid[]) returning tenant_id, conversation_id',
+})
+
+// After the rows before them are deleted, in a statement of its own: it then sees a row that came, and was put off, while
+// the deletion waited. The next is touched whether it is due or not: a claim that puts it off at this moment holds its
+// row, and is waited for.
+const touchNext = statement({
+  name: 'outbox_touch_next',
+  params: ['tenant_ids', 'conversation_ids'],
   row: { conversation_id: 'uuid' },
-  sql: `with ended as (
-      delete from outbox where id = any ($1::uuid[]) returning tenant_id, conversation_id
-    )
-    update outbox o set due_at = now()
+  sql: `update outbox o set due_at = now()
     where o.state = 'queued' and o.attempts = 0 and o.id = any (array(
-      select n.id from (select distinct tenant_id, conversation_id from ended) e
+      select n.id
+      from (select distinct * from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)) e
       cross join lateral (
-        select id from outbox
-        where tenant_id = e.tenant_id and conversation_id = e.conversation_id and not (id = any ($1::uuid[]))
+        select id from outbox where tenant_id = e.tenant_id and conversation_id = e.conversation_id
         order by id limit 1) n))
     returning o.conversation_id`,
 })
 
+// The row before is held while the next is put off. Where it is being ended at this moment, or is claimed, it is locked:
+// whoever ends it may not see the next, so that stays due.
 const putOff = statement({
   name: 'outbox_put_off',
   params: ['ids', 'head_ids', 'due_ats'],
-  row: {},
+  row: { id: 'uuid' },
   sql: `with given as materialized (
       select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as g (id, head_id, due_at))
     update outbox o set due_at = (select g.due_at from given g where g.id = o.id)
     where o.id = any (array(
-      select g.id from given g cross join lateral (select from outbox where id = g.head_id offset 0) h))`,
+      select g.id from given g
+      cross join lateral (select from outbox where id = g.head_id for key share skip locked) h))
+    returning o.id`,
 })
 
 const releaseBot = statement({
@@ -163,14 +173,18 @@ export async function claimDueMessages(
   return { heads, waiting, claimed: rows.length }
 }
 
-/** Makes rows due when the one before them is, so that they are not looked at again and again until then. */
-export async function putOffMessages(tx: Transaction, waiting: readonly WaitingMessage[]): Promise<void> {
-  if (waiting.length === 0) return
-  await tx.run(putOff, {
+/**
+ * Makes rows due when the one before them is, so that they are not looked at again and again until then. Returns whether
+ * all were put off: the others, whose first is ending at this moment, are to be looked at again soon.
+ */
+export async function putOffMessages(tx: Transaction, waiting: readonly WaitingMessage[]): Promise<boolean> {
+  if (waiting.length === 0) return true
+  const rows = await tx.run(putOff, {
     ids: waiting.map(row => row.id),
     head_ids: waiting.map(row => row.headId),
     due_ats: waiting.map(row => row.headDueAt.toISOString()),
   })
+  return rows.length === waiting.length
 }
 
 export async function changeOutbox(tx: Transaction, changes: readonly OutboxChange[]): Promise<void> {
@@ -186,7 +200,13 @@ export async function changeOutbox(tx: Transaction, changes: readonly OutboxChan
 /** Removes rows that have ended, and makes those that waited behind them due. Returns whether there were any. */
 export async function endOutbox(tx: Transaction, keys: readonly OutboxKey[]): Promise<boolean> {
   if (keys.length === 0) return false
-  return (await tx.run(endRows, { ids: keys.map(key => key.id) })).length > 0
+  const ended = await tx.run(deleteRows, { ids: keys.map(key => key.id) })
+  if (ended.length === 0) return false
+  const touched = await tx.run(touchNext, {
+    tenant_ids: ended.map(row => row.tenant_id),
+    conversation_ids: ended.map(row => row.conversation_id),
+  })
+  return touched.length > 0
 }
 
 /** Makes all that a bot has to send due: what held it up is put right. */

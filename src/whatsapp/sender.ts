@@ -95,10 +95,11 @@ export async function startSender(options: Options): Promise<Sender> {
       const plan = await planSends(tx, heads)
       const newDue = new Map(plan.changes.map(change => [change.id, change.dueAt]))
       const later = (at: Date) => new Date(Math.max(at.getTime(), clock.now() + crowdedMs))
-      await putOffMessages(
+      const isAllPutOff = await putOffMessages(
         tx,
         waiting.map(row => ({ ...row, headDueAt: newDue.get(row.headId) ?? later(row.headDueAt) })),
       )
+      if (!isAllPutOff) loop.wakeIn(crowdedMs)
       return { sends: plan.sends, claimed }
     })
     for (const send of sends) start(send)
