@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { createTestDatabase } from '../../test/support/postgres.ts'
-import { addTenant } from '../identity/users.ts'
+import { addTenant } from '../identity/tenants.ts'
 import { uuids } from '../lib/ids.ts'
 import { makeMetrics } from '../lib/metrics.ts'
 import { type Database, openDatabase, type Scope } from '../stores/postgres/database.ts'

@@ -21,7 +21,11 @@ type Known = { readonly caller: Caller; readonly endsMs: number; notedMs: number
 export function makeCallers(options: GatewayOptions): Callers {
   const { bus, clock, config, database, log } = options
   const known = new Lru<string, Known>(knownMax)
-  bus.subscribe('caller.changed', id => known.deleteWhere(({ caller }) => caller.id === id || caller.tenantId === id))
+  let changes = 0
+  bus.subscribe('caller.changed', id => {
+    changes++
+    known.deleteWhere(({ caller }) => caller.id === id || caller.tenantId === id)
+  })
 
   function of(context: Context): Caller | null | Promise<Caller | null> {
     const credential = credentialOf(context)
@@ -33,11 +37,12 @@ export function makeCallers(options: GatewayOptions): Callers {
   }
 
   async function lookUp(credential: string): Promise<Caller | null> {
-    const nowMs = clock.now()
+    const [nowMs, changesBefore] = [clock.now(), changes]
     const found = credential.startsWith(apiKeyPrefix) ? await byKey(credential) : await byToken(credential, nowMs)
     if (found === null) return null
     const one = { caller: found.caller, endsMs: Math.min(nowMs + knownMs, found.endsMs), notedMs: 0 }
-    known.set(credential, one)
+    // Read while somebody was changed: it may be them, as they were.
+    if (changes === changesBefore) known.set(credential, one)
     if (one.caller.kind === 'api_key') noteUse(one)
     return one.caller
   }

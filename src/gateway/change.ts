@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { recordAudit } from '../identity/audit.ts'
+import { type Origin, recordAudit } from '../identity/audit.ts'
 import type { Caller } from '../identity/callers.ts'
 import { claimKey, type KeptAnswer, keepAnswer } from '../identity/idempotency.ts'
 import type { Resource } from '../identity/permissions.ts'
@@ -62,6 +62,8 @@ export async function answerChange(
   context: Context<Env>,
   status: 200 | 201 | 202 | 204,
   work: Work<object | null>,
+  /** `isSecret`: shows something that is never shown again, so that its ETag is of no use. */
+  { isSecret = false } = {},
 ): Promise<Response> {
   const asked = askedBefore(context)
   const answer = await change(parts, context, async (tx, caller, record) => {
@@ -73,7 +75,7 @@ export async function answerChange(
       await keepAnswer(tx, parts.sealer, { tenantId: caller.tenantId, callerId: caller.id, key: asked.key }, answer)
     return answer
   })
-  return respond(answer)
+  return respond(answer, !isSecret)
 }
 
 type Asked = { readonly key: string; readonly requestHash: string }
@@ -111,7 +113,8 @@ async function claim(
   throw new AppError('idempotency_key_reused', 'Send a new key with a new request.')
 }
 
-function originOf(parts: Parts, context: Context<Env>) {
+/** From where and when a request asks. */
+export function originOf(parts: Pick<Parts, 'config' | 'clock'>, context: Context<Env>): Origin {
   return {
     address: addressOf(context, parts),
     userAgent: context.req.header('user-agent')?.slice(0, 300) ?? null,
@@ -120,7 +123,8 @@ function originOf(parts: Parts, context: Context<Env>) {
   }
 }
 
-function respond({ status, body }: KeptAnswer): Response {
+function respond({ status, body }: KeptAnswer, hasEtag: boolean): Response {
   if (body === null) return new Response(null, { status })
-  return new Response(body, { status, headers: { 'content-type': 'application/json', etag: etagOf(body) } })
+  const headers = { 'content-type': 'application/json', ...(hasEtag && { etag: etagOf(body) }) }
+  return new Response(body, { status, headers })
 }

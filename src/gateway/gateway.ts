@@ -14,14 +14,19 @@ import { makeOpenApi } from './openapi.ts'
 import type { Env, GatewayOptions } from './options.ts'
 import type { Parts } from './parts.ts'
 import { limitHeaders, securityHeaders } from './response-headers.ts'
-import { authRoutes, meRoutes } from './routes/auth.ts'
+import { apiKeyRoutes } from './routes/api-keys.ts'
+import { auditRoutes } from './routes/audit.ts'
+import { authRoutes } from './routes/auth.ts'
 import { botRoutes } from './routes/bots.ts'
 import { conversationRoutes } from './routes/conversations.ts'
 import { customerRoutes } from './routes/customers.ts'
 import { flowRoutes } from './routes/flows.ts'
+import { meRoutes, passwordRoutes } from './routes/me.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
 import { sellerRoutes } from './routes/sellers.ts'
+import { tenantRoutes } from './routes/tenant.ts'
+import { userRoutes } from './routes/users.ts'
 
 /** The role that people and their programs speak with: the REST API, and the document that describes it. */
 export function makeGateway(options: GatewayOptions): {
@@ -50,7 +55,12 @@ export function makeGateway(options: GatewayOptions): {
 
   app.route('/', opsRoutes(parts))
   app.route('/api/auth', authRoutes(parts))
+  app.route('/api/auth/password', passwordRoutes(parts))
   app.route('/api/me', meRoutes(parts))
+  app.route('/api/tenant', tenantRoutes(parts))
+  app.route('/api/users', userRoutes(parts))
+  app.route('/api/api-keys', apiKeyRoutes(parts))
+  app.route('/api/audit', auditRoutes(parts))
   app.route('/api/bots', botRoutes(parts))
   app.route('/api/flows', flowRoutes(parts))
   app.route('/api/conversations', conversationRoutes(parts))

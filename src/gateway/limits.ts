@@ -13,12 +13,19 @@ export type Limits = {
   /** Counts a request of somebody who could not be told, by address. */
   admitStranger(context: Context<Env>): Promise<void>
   /**
-   * Counts a try to log in, by account (any text that names it) and by address. `succeeded` takes it back: only what
-   * fails counts in the end.
+   * Counts a try to log in, by account (any text that names it) and by address. `takeBack` is for what was no failure:
+   * only those count in the end.
    */
-  admitLogin(context: Context<Env>, account: string): Promise<{ succeeded(): Promise<void> }>
+  admitLogin(context: Context<Env>, account: string): Promise<{ takeBack(): Promise<void> }>
+  /**
+   * Counts a token that was refused, by address. It is not counted beforehand: nobody guesses a token, and a right one
+   * is not held up by the wrong ones of others behind the same address.
+   */
+  admitWrongToken(context: Context<Env>): Promise<void>
   /** Counts a new tenant, by address. */
   admitRegistration(context: Context<Env>): Promise<void>
+  /** Whether this is the first of its key in a while. */
+  isFirst(key: string, windowMs: number): Promise<boolean>
 }
 
 const authWindowMs = 5 * 60_000
@@ -85,14 +92,21 @@ export function makeLimits(options: GatewayOptions): Limits {
       await admitted(context, 'login_address', byAddress, perFiveMinutes, authWindowMs)
       await admitted(context, 'login_account', byAccount, perFiveMinutes, authWindowMs)
       return {
-        async succeeded() {
+        async takeBack() {
           await giveBack([byAddress, byAccount])
         },
       }
     },
+    async admitWrongToken(context) {
+      const key = `rate_limit:token:address:${addressOf(context, options)}`
+      await admitted(context, 'token_address', key, perFiveMinutes, authWindowMs)
+    },
     async admitRegistration(context) {
       const key = `rate_limit:register:address:${addressOf(context, options)}`
       await admitted(context, 'registration', key, perFiveMinutes * registrationsPerLogin, authWindowMs)
+    },
+    async isFirst(key, windowMs) {
+      return (await take(key, 1, windowMs)).allowed
     },
   }
 }

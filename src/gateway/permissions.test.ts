@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { type Answer, type Caller, openTestGateway, type TestGateway, textAt } from '../../test/support/gateway.ts'
+import {
+  type Answer,
+  type Caller,
+  openTestGateway,
+  type TestGateway,
+  testPassword,
+  textAt,
+} from '../../test/support/gateway.ts'
 import { permissionsOf, roles } from '../identity/permissions.ts'
 import { receiveMessages } from '../messaging/receive-messages.ts'
 
@@ -38,6 +45,12 @@ let numbers = 800_000_000_000
 
 /** A body that each route takes; a route that takes one and is not here fails the test. */
 const bodies: Readonly<Record<string, () => unknown>> = {
+  'POST /api/auth/password': () => ({ current_password: testPassword, new_password: 'another one, for tests' }),
+  'PUT /api/tenant': () => ({ time_zone: 'America/Bogota' }),
+  'POST /api/users': () => newUser(),
+  'PUT /api/users/{id}': () => ({ name: 'Changed' }),
+  'POST /api/users/{id}/invite': () => undefined,
+  'POST /api/api-keys': () => ({ name: 'Key', scopes: ['products:write'] }),
   'POST /api/products': () => ({ sku: crypto.randomUUID(), name: 'Product', ...price }),
   'PUT /api/products/{id}': () => ({ name: 'Changed' }),
   'POST /api/customers': () => ({ name: 'Customer', phone: `+${phones++}` }),
@@ -62,6 +75,10 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'POST /api/conversations/{id}/close': () => ({}),
 }
 
+function newUser() {
+  return { name: 'User', email: `${crypto.randomUUID()}@example.com`, role: 'agent' }
+}
+
 function metaConfig() {
   return { phone_number_id: String(numbers++), access_token: 'a', app_secret: 'b', verify_token: 'c' }
 }
@@ -80,6 +97,8 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   const customers = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
   const without_orders = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
   const sellers = await add('/api/sellers', { name: 'S' })
+  const users = await add('/api/users', newUser())
+  const keys = await add('/api/api-keys', { name: 'Key', scopes: ['products:read'] })
   const bots = await add('/api/bots', { name: 'Bot', provider: 'meta', config: metaConfig() })
   const flows = await add('/api/flows', flow(crypto.randomUUID()))
   expect((await gateway.call('POST', `/api/flows/${flows}/publish`, { as })).status).toBe(200)
@@ -98,6 +117,8 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     customers,
     without_orders,
     sellers,
+    users,
+    'api-keys': keys,
     bots,
     flows,
     conversations,

@@ -7,6 +7,7 @@ const now = Date.UTC(2026, 0, 1)
 const identity = {
   userId: '01970000-0000-7000-8000-000000000001',
   tenantId: '01970000-0000-7000-8000-000000000002',
+  loginId: '01970000-0000-7000-8000-000000000003',
 } as const
 
 const verified = { ...identity, endsMs: now + accessTokenSeconds * 1000 }
@@ -20,6 +21,7 @@ const header = { alg: 'HS256', typ: 'JWT', kid: sha256Hex(`dashoffice:kid:${secr
 const claims = {
   sub: identity.userId,
   tenant_id: identity.tenantId,
+  sid: identity.loginId,
   iat: now / 1000,
   exp: now / 1000 + 60,
 }
@@ -60,7 +62,7 @@ test('another algorithm is not taken, though the signature fits', () => {
 })
 
 test('claims that are not ours are not taken, though the signature fits', () => {
-  const changes = [{ sub: 'x' }, { tenant_id: null }, { exp: undefined }, { exp: 'later' }]
+  const changes = [{ sub: 'x' }, { tenant_id: null }, { sid: undefined }, { exp: undefined }, { exp: 'later' }]
   for (const change of changes)
     expect(verifyAccessToken(sign(header, { ...claims, ...change }), [secret], now)).toBeNull()
 })

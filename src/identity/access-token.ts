@@ -5,20 +5,19 @@ import { isUuid } from '../lib/ids.ts'
 /** How long an access token is good for. */
 export const accessTokenSeconds = 24 * 3_600
 
-/** Whose access token it is, and until when. What they may do is looked up: it can change while the token is good. */
-export type TokenClaims = { readonly userId: string; readonly tenantId: string; readonly endsMs: number }
+/** Whose access token it is, from which login, and until when. What they may do is looked up: it can change meanwhile. */
+export type TokenClaims = Login & { readonly endsMs: number }
+
+/** One login of a user: its id is that of the family of its refresh tokens. */
+export type Login = { readonly userId: string; readonly tenantId: string; readonly loginId: string }
 
 /**
  * A JWT (RFC 7519) for `accessTokenSeconds`, signed with HMAC-SHA256. Its `kid` names the secret, so that a new secret
  * can take over while tokens under the one before are still good.
  */
-export function signAccessToken(
-  { userId, tenantId }: { readonly userId: string; readonly tenantId: string },
-  secret: string,
-  nowMs: number,
-): string {
+export function signAccessToken({ userId, tenantId, loginId }: Login, secret: string, nowMs: number): string {
   const issuedAt = Math.floor(nowMs / 1000)
-  const claims = { sub: userId, tenant_id: tenantId, iat: issuedAt, exp: issuedAt + accessTokenSeconds }
+  const claims = { sub: userId, tenant_id: tenantId, sid: loginId, iat: issuedAt, exp: issuedAt + accessTokenSeconds }
   const signed = `${headerOf(secret)}.${encode(claims)}`
   return `${signed}.${signatureOf(secret, signed)}`
 }
@@ -54,14 +53,15 @@ function headerOf(secret: string): string {
 const claimsSchema = v.object({
   sub: v.pipe(v.string(), v.check(isUuid)),
   tenant_id: v.pipe(v.string(), v.check(isUuid)),
+  sid: v.pipe(v.string(), v.check(isUuid)),
   exp: v.number(),
 })
 
 function readClaims(claims: unknown, nowMs: number): TokenClaims | null {
   const parsed = v.safeParse(claimsSchema, claims)
   if (!parsed.success || parsed.output.exp * 1000 <= nowMs) return null
-  const { sub, tenant_id, exp } = parsed.output
-  return { userId: sub, tenantId: tenant_id, endsMs: exp * 1000 }
+  const { sub, tenant_id, sid, exp } = parsed.output
+  return { userId: sub, tenantId: tenant_id, loginId: sid, endsMs: exp * 1000 }
 }
 
 function signatureOf(secret: string, signed: string): string {

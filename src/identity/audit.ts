@@ -1,4 +1,4 @@
-import { type Ids, lastId } from '../lib/ids.ts'
+import { type Ids, idAt, lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
 import type { Caller } from './callers.ts'
@@ -45,44 +45,73 @@ const entryRow = {
 /** A line of the audit log. `actor_name` is null where the user or the key is gone. */
 export type AuditEntry = RowOf<typeof entryRow>
 
-const selectPage = statement({
-  name: 'audit_list',
-  params: ['tenant_id', 'before_id', 'limit', 'actor_id', 'resource', 'resource_id', 'action', 'from', 'to'],
-  row: entryRow,
-  sql: `select a.id, a.actor_kind, a.actor_id, coalesce(u.name, k.name) as actor_name, a.action, a.resource, a.resource_id,
-      a.before, a.after, a.address, a.user_agent, a.request_id, a.at
-    from audit_log a
-    left join users u on u.tenant_id = a.tenant_id and u.id = a.actor_id
-    left join api_keys k on k.tenant_id = a.tenant_id and k.id = a.actor_id
-    where a.tenant_id = $1 and a.id < $2::uuid
-      and ($4::uuid is null or a.actor_id = $4) and ($5::text is null or a.resource = $5)
-      and ($6::uuid is null or a.resource_id = $6) and ($7::text is null or a.action = $7)
-      and ($8::timestamptz is null or a.at >= $8) and ($9::timestamptz is null or a.at < $9)
-    order by a.id desc limit $3`,
-})
+const pageParams = [
+  'tenant_id',
+  'before_id',
+  'from_id',
+  'actor_id',
+  'resource',
+  'resource_id',
+  'action',
+  'from',
+  'to',
+  'limit',
+] as const
+
+/** A page of lines by one condition that has an index; the other filters pick from what it finds. */
+function selectPage(name: string, indexed: string) {
+  return statement({
+    name,
+    params: pageParams,
+    row: entryRow,
+    sql: `select a.id, a.actor_kind, a.actor_id, coalesce(u.name, k.name) as actor_name, a.action, a.resource,
+        a.resource_id, a.before, a.after, a.address, a.user_agent, a.request_id, a.at
+      from audit_log a
+      left join users u on u.tenant_id = a.tenant_id and u.id = a.actor_id
+      left join api_keys k on k.tenant_id = a.tenant_id and k.id = a.actor_id
+      where a.tenant_id = $1 and a.id < $2::uuid and a.id >= $3::uuid and ${indexed}
+        and ($4::uuid is null or a.actor_id = $4) and ($5::text is null or a.resource = $5)
+        and ($6::uuid is null or a.resource_id = $6) and ($7::text is null or a.action = $7)
+        and ($8::timestamptz is null or a.at >= $8) and ($9::timestamptz is null or a.at < $9)
+      order by a.id desc limit $10`,
+  })
+}
+
+const selectNewest = selectPage('audit_list', 'true')
+const selectOfActor = selectPage('audit_list_of_actor', 'a.actor_id = $4::uuid')
+const selectByAction = selectPage('audit_list_by_action', 'a.action = $7::text')
+const selectByResource = selectPage('audit_list_by_resource', 'a.resource = $5::text')
+const selectOfThing = selectPage('audit_list_of_thing', 'a.resource_id = $6::uuid')
+
+/** Who does something. */
+export type Actor = Pick<Caller, 'kind' | 'id' | 'tenantId'>
+
+/** From where and when something is done. */
+export type Origin = {
+  readonly address: string | null
+  readonly userAgent: string | null
+  readonly requestId: string
+  readonly at: Date
+}
 
 /** Appends a line, in the transaction of the change itself. `before` and `after` hold no secrets. */
 export async function recordAudit(
   tx: Transaction,
   ids: Ids,
-  caller: Caller,
-  entry: {
+  actor: Actor,
+  entry: Origin & {
     readonly action: string
     readonly resource: string
     readonly id: string | null
     readonly before: object | null
     readonly after: object | null
-    readonly address: string | null
-    readonly userAgent: string | null
-    readonly requestId: string
-    readonly at: Date
   },
 ): Promise<void> {
   await tx.run(insertEntry, {
-    tenant_id: caller.tenantId,
+    tenant_id: actor.tenantId,
     id: ids.next(),
-    actor_kind: caller.kind,
-    actor_id: caller.id,
+    actor_kind: actor.kind,
+    actor_id: actor.id,
     action: entry.action,
     resource: entry.resource,
     resource_id: entry.id,
@@ -95,22 +124,40 @@ export async function recordAudit(
   })
 }
 
-/** Newest first; a filter that is null takes everything. */
+/** What a list of lines is narrowed by; null takes everything. */
+export type AuditFilter = {
+  readonly actorId: string | null
+  readonly resource: string | null
+  readonly resourceId: string | null
+  readonly action: string | null
+  /** At this time or later. */
+  readonly from: Date | null
+  /** Before. */
+  readonly to: Date | null
+}
+
+/** A line's id is made when it is written, a moment after its time. */
+const writtenWithinMs = 60_000
+
+/** Newest first; `beforeId` is the last one of the page before. */
 export async function listAudit(
   tx: Transaction,
-  page: {
-    readonly tenantId: string
-    readonly beforeId: string | null
-    readonly limit: number
-    readonly actorId: string | null
-    readonly resource: string | null
-    readonly resourceId: string | null
-    readonly action: string | null
-    readonly from: Date | null
-    readonly to: Date | null
-  },
+  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number } & AuditFilter,
 ): Promise<AuditEntry[]> {
   const { tenantId, beforeId, limit, actorId, resource, resourceId, action, from, to } = page
-  const filter = { actor_id: actorId, resource, resource_id: resourceId, action, from, to }
-  return await tx.run(selectPage, { tenant_id: tenantId, before_id: beforeId ?? lastId, limit, ...filter })
+  const toId = to === null ? lastId : idAt(to.getTime() + writtenWithinMs)
+  return await tx.run(byBestIndex(page), {
+    tenant_id: tenantId,
+    before_id: beforeId !== null && beforeId < toId ? beforeId : toId,
+    from_id: idAt(from?.getTime() ?? 0),
+    ...{ actor_id: actorId, resource, resource_id: resourceId, action, from, to, limit },
+  })
+}
+
+/** The one that leaves least to look at. */
+function byBestIndex(filter: AuditFilter) {
+  if (filter.resourceId !== null) return selectOfThing
+  if (filter.actorId !== null) return selectOfActor
+  if (filter.action !== null) return selectByAction
+  return filter.resource === null ? selectNewest : selectByResource
 }

@@ -1,6 +1,7 @@
 import { sha256Hex } from '../lib/crypto.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+import type { Login } from './access-token.ts'
 import { type Permission, permissionsOf, type Role, roles } from './permissions.ts'
 
 /** What every API key begins with. */
@@ -15,6 +16,8 @@ export type Caller = {
   /** Null for a key: it has its scopes only. */
   readonly role: Role | null
   readonly permissions: ReadonlySet<Permission>
+  /** Which of the user's logins it is; null for a key. */
+  readonly loginId: string | null
   /** Whose orders and conversations alone are seen; null sees all. */
   readonly sellerId: string | null
   /** What the tenant may ask a minute; null where it has no limit of its own. */
@@ -23,10 +26,12 @@ export type Caller = {
 
 const selectUser = statement({
   name: 'caller_find_user',
-  params: ['tenant_id', 'user_id'],
+  params: ['tenant_id', 'user_id', 'login_id'],
   row: { role: 'text', seller_id: nullable('uuid'), requests_per_minute: nullable('int4') },
   sql: `select u.role, u.seller_id, t.requests_per_minute from users u join tenants t on t.id = u.tenant_id
-    where u.tenant_id = $1 and u.id = $2 and u.password_hash is not null`,
+    where u.tenant_id = $1 and u.id = $2 and u.password_hash is not null
+      and exists (select from refresh_tokens r
+        where r.tenant_id = $1 and r.user_id = $2 and r.family_id = $3 and r.revoked_at is null)`,
 })
 
 const keyRow = {
@@ -52,12 +57,12 @@ const touchKey = statement({
   sql: 'update api_keys set last_used_at = greatest(last_used_at, $3) where tenant_id = $1 and id = $2',
 })
 
-/** The user of an access token, as they are now; undefined where they are gone. */
+/** The user of an access token, as they are now; undefined where they are gone, or the login was ended. */
 export async function findUserCaller(
   tx: Transaction,
-  { tenantId, userId }: { readonly tenantId: string; readonly userId: string },
+  { tenantId, userId, loginId }: Login,
 ): Promise<Caller | undefined> {
-  const [found] = await tx.run(selectUser, { tenant_id: tenantId, user_id: userId })
+  const [found] = await tx.run(selectUser, { tenant_id: tenantId, user_id: userId, login_id: loginId })
   const role = roles.find(name => name === found?.role)
   if (found === undefined || role === undefined) return undefined
   return {
@@ -66,6 +71,7 @@ export async function findUserCaller(
     tenantId,
     role,
     permissions: new Set(permissionsOf(role)),
+    loginId,
     sellerId: role === 'agent' ? found.seller_id : null,
     requestsPerMinute: found.requests_per_minute,
   }
@@ -88,6 +94,7 @@ function keyCaller(found: RowOf<typeof keyRow>): Caller {
     tenantId: found.tenant_id,
     role: null,
     permissions: new Set(found.scopes),
+    loginId: null,
     sellerId: null,
     requestsPerMinute: found.requests_per_minute,
   }

@@ -30,6 +30,17 @@ export const permissions: readonly Permission[] = resources.flatMap(resource =>
   verbs.map((verb): Permission => `${resource}:${verb}`),
 )
 
+const notForKeys: ReadonlySet<Permission> = new Set(['users:write', 'api_keys:read', 'api_keys:write', 'audit:write'])
+
+/** What an API key can be made for: never for making users or other keys, by which it would outlive its end. */
+export const keyScopes: readonly Permission[] = permissions.filter(permission => !notForKeys.has(permission))
+
+/** All that these permissions are, in a fixed order: who may write may read. */
+export function withReading(given: readonly Permission[]): readonly Permission[] {
+  const all = new Set(given.flatMap(permission => [permission, permission.replace(/:write$/, ':read')]))
+  return permissions.filter(permission => all.has(permission))
+}
+
 /** Everything a role may do, in a fixed order. */
 export function permissionsOf(role: Role): readonly Permission[] {
   return permissionsByRole[role]

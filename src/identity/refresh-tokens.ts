@@ -53,6 +53,14 @@ const revokeFamilyRows = statement({
     where tenant_id = $1 and family_id = $2 and revoked_at is null`,
 })
 
+const revokeRowsOfUser = statement({
+  name: 'refresh_token_revoke_user',
+  params: ['tenant_id', 'user_id', 'but_family_id', 'now'],
+  row: {},
+  sql: `update refresh_tokens set revoked_at = $4
+    where tenant_id = $1 and user_id = $2 and family_id is distinct from $3::uuid and revoked_at is null`,
+})
+
 const deleteExpired = statement({
   name: 'refresh_token_delete_expired',
   params: ['tenant_id', 'user_id', 'now'],
@@ -90,6 +98,17 @@ export async function findRefreshToken(tx: Transaction, text: string): Promise<R
 export async function spendRefreshToken(tx: Transaction, token: RefreshToken, nowMs: number): Promise<boolean> {
   const used = await tx.run(useToken, { tenant_id: token.tenant_id, id: token.id, now: new Date(nowMs) })
   return used.length > 0
+}
+
+/** Ends every login of a user, or all but one. */
+export async function revokeLogins(
+  tx: Transaction,
+  { tenantId, userId }: { readonly tenantId: string; readonly userId: string },
+  nowMs: number,
+  butFamilyId: string | null = null,
+): Promise<void> {
+  const owned = { tenant_id: tenantId, user_id: userId }
+  await tx.run(revokeRowsOfUser, { ...owned, but_family_id: butFamilyId, now: new Date(nowMs) })
 }
 
 /** Ends every token that came from the same login. */

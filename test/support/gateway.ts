@@ -3,7 +3,9 @@ import { makeGateway } from '../../src/gateway/gateway.ts'
 import type { Env, GatewayOptions } from '../../src/gateway/options.ts'
 import { signAccessToken } from '../../src/identity/access-token.ts'
 import type { Role } from '../../src/identity/permissions.ts'
-import { addTenant, addUser } from '../../src/identity/users.ts'
+import { issueRefreshToken } from '../../src/identity/refresh-tokens.ts'
+import { addTenant } from '../../src/identity/tenants.ts'
+import { addUser } from '../../src/identity/users.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { makeSealer } from '../../src/lib/crypto.ts'
 import { uuids } from '../../src/lib/ids.ts'
@@ -18,8 +20,17 @@ import { createTestDatabase } from './postgres.ts'
 
 const secret = 'a-secret-for-tests-of-32-bytes-or-more'
 
+/** Of every user that `addCaller` makes; hashed at the least cost. */
+export const testPassword = 'a password for tests'
+const hashOfTestPassword = Bun.password.hashSync(testPassword, { algorithm: 'bcrypt', cost: 4 })
+
 /** A user of a tenant, as the gateway knows them. */
-export type Caller = { readonly tenantId: string; readonly userId: string; readonly token: string }
+export type Caller = {
+  readonly tenantId: string
+  readonly userId: string
+  readonly loginId: string
+  readonly token: string
+}
 
 /** A request: a body that is no string goes as JSON. */
 export type Call = {
@@ -112,18 +123,20 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
 
   /** A user with this role, of a new tenant unless one is given. */
   async function addCaller(role: Role = 'owner', tenantId?: string): Promise<Caller> {
-    const [tenant, userId] = [tenantId ?? uuids.next(), uuids.next()]
+    const [tenant, userId, loginId] = [tenantId ?? uuids.next(), uuids.next(), uuids.next()]
     await parts.database.transaction({ role: 'app', tenantId: tenant }, async tx => {
       if (tenantId === undefined) await addTenant(tx, { id: tenant, name: 'Test' })
       const user = { tenantId: tenant, id: userId, name: role, email: `${userId}@example.com`, role }
-      await addUser(tx, { ...user, passwordHash: 'no password' })
+      await addUser(tx, { ...user, passwordHash: hashOfTestPassword })
+      await issueRefreshToken(tx, uuids, { tenantId: tenant, userId, familyId: loginId, nowMs: parts.clock.now() })
     })
-    return renewed({ tenantId: tenant, userId })
+    return renewed({ tenantId: tenant, userId, loginId })
   }
 
   /** The same user with a token of now. */
-  function renewed({ tenantId, userId }: Omit<Caller, 'token'>): Caller {
-    return { tenantId, userId, token: signAccessToken({ userId, tenantId }, secret, parts.clock.now()) }
+  function renewed({ tenantId, userId, loginId }: Omit<Caller, 'token'>): Caller {
+    const login = { userId, tenantId, loginId }
+    return { ...login, token: signAccessToken(login, secret, parts.clock.now()) }
   }
 
   return {

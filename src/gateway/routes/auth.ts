@@ -1,21 +1,21 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import { passwordBytesMax, passwordLengthMin } from '../../identity/passwords.ts'
-import { permissionsOf, roles } from '../../identity/permissions.ts'
-import { login, logout, refresh, register } from '../../identity/sessions.ts'
-import { findAccount } from '../../identity/users.ts'
-import { AppError } from '../../lib/errors.ts'
-import { named, writtenAs } from '../json-schema.ts'
+import type { Account } from '../../identity/accounts.ts'
+import { hashPassword } from '../../identity/passwords.ts'
+import { login, logout, recordFailedLogin, refresh, register, type SessionOptions } from '../../identity/sessions.ts'
+import { acceptInvite, openInvite } from '../../identity/set-password.ts'
+import { normalizeEmail } from '../../identity/users.ts'
+import { AppError, messageOf } from '../../lib/errors.ts'
+import { originOf } from '../change.ts'
+import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { inTenant, type Parts } from '../parts.ts'
-import { email, text, time, uuid } from '../schemas.ts'
-import { body, describe, makeGuard } from '../steps.ts'
+import type { Parts } from '../parts.ts'
+import { mustBeStrong, newPassword } from '../passwords.ts'
+import { email, text } from '../schemas.ts'
+import { body, describe } from '../steps.ts'
+import { tenant } from './tenant.ts'
+import { user } from './users.ts'
 
-const user = named(
-  'User',
-  v.strictObject({ id: uuid, name: v.string(), email: v.string(), role: v.picklist(roles), created_at: time }),
-)
-const tenant = named('Tenant', v.strictObject({ id: uuid, name: v.string(), time_zone: v.string(), created_at: time }))
 const session = named(
   'Session',
   v.strictObject({
@@ -28,33 +28,33 @@ const session = named(
   }),
 )
 
-const newPassword = writtenAs(
-  { type: 'string', format: 'password', minLength: passwordLengthMin, description: 'At most 72 bytes' },
-  v.pipe(
-    v.string('Must be a text'),
-    v.minLength(passwordLengthMin, `Must have at least ${passwordLengthMin} characters`),
-    v.check(
-      password => Buffer.byteLength(password) <= passwordBytesMax,
-      `Must have at most ${passwordBytesMax} bytes: letters with accents and emoji count for several`,
-    ),
-  ),
-)
-
 const registration = v.strictObject({ tenant_name: text(100), name: text(100), email, password: newPassword })
 const credentials = v.strictObject({ email: text(254), password: text(1_024) })
 const refreshToken = v.strictObject({ refresh_token: text(500) })
+const acceptance = v.strictObject({ token: text(500), password: newPassword, name: v.optional(text(100)) })
 
-/** Registering, logging in and out. */
+const tag = 'Auth'
+const failedLoginMs = 60_000
+
+/** Registering, logging in and out, accepting an invitation. */
 export function authRoutes(parts: Parts): Hono<Env> {
-  const options = { ...parts, secret: parts.config.JWT_SECRET }
-  const tag = 'Auth'
+  const { bus, limits } = parts
+  const options: SessionOptions = { ...parts, secret: parts.config.JWT_SECRET }
   const app = new Hono<Env>()
   app.post(
     '/register',
-    describe({ tag, summary: 'Make a new tenant and its owner', answers: { 201: session }, errors: ['conflict'] }),
+    describe({
+      tag,
+      summary: 'Make a new tenant and its owner',
+      answers: { 201: session },
+      errors: ['conflict', 'too_many_requests'],
+    }),
     body(registration),
     async context => {
-      const registered = await register(options, context.req.valid('json'))
+      const given = context.req.valid('json')
+      mustBeStrong('password', given.password, [given.email, given.name, given.tenant_name])
+      await limits.admitRegistration(context)
+      const registered = await register(options, given, originOf(parts, context))
       if (registered.kind === 'registered') return context.json(registered.session, 201)
       throw new AppError('conflict', 'This e-mail address has an account: log in, or use another.', [
         { path: 'email', message: 'Is taken' },
@@ -63,12 +63,27 @@ export function authRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/login',
-    describe({ tag, summary: 'Log in', answers: { 200: session }, errors: ['wrong_credentials'] }),
+    describe({
+      tag,
+      summary: 'Log in',
+      description: 'Tries that fail are counted, by account and by address.',
+      answers: { 200: session },
+      errors: ['wrong_credentials', 'too_many_requests'],
+    }),
     body(credentials),
     async context => {
-      const opened = await login(options, context.req.valid('json'))
-      if (opened === null) throw new AppError('wrong_credentials', 'Check the e-mail address and the password.')
-      return context.json(opened)
+      const given = context.req.valid('json')
+      const admitted = await limits.admitLogin(context, normalizeEmail(given.email))
+      const loggedIn = await login(options, given, originOf(parts, context)).catch(async (error: unknown) => {
+        await admitted.takeBack()
+        throw error
+      })
+      if (loggedIn.kind === 'opened') {
+        await admitted.takeBack()
+        return context.json(loggedIn.session)
+      }
+      noteFailedLogin(parts, context, loggedIn.account)
+      throw new AppError('wrong_credentials', 'Check the e-mail address and the password.')
     },
   )
   app.post(
@@ -78,42 +93,74 @@ export function authRoutes(parts: Parts): Hono<Env> {
       summary: 'Get new tokens for a refresh token',
       description: 'A refresh token works once. A second use ends the login that it came from.',
       answers: { 200: session },
-      errors: ['wrong_refresh_token'],
+      errors: ['wrong_refresh_token', 'too_many_requests'],
     }),
     body(refreshToken),
     async context => {
-      const opened = await refresh(options, context.req.valid('json').refresh_token)
-      if (opened === null) throw new AppError('wrong_refresh_token', 'Log in again.')
-      return context.json(opened)
+      const refreshed = await refresh(options, context.req.valid('json').refresh_token)
+      if (refreshed.kind === 'refreshed') return context.json(refreshed.session)
+      if (refreshed.kind === 'reused') bus.publish('caller.changed', refreshed.userId)
+      await limits.admitWrongToken(context)
+      throw new AppError('wrong_refresh_token', 'Log in again.')
     },
   )
   app.post(
     '/logout',
-    describe({ tag, summary: 'End the login that a refresh token came from', answers: { 204: null } }),
+    describe({
+      tag,
+      summary: 'End the login that a refresh token came from, its access tokens included',
+      answers: { 204: null },
+      errors: ['too_many_requests'],
+    }),
     body(refreshToken),
     async context => {
-      await logout(options, context.req.valid('json').refresh_token)
+      const userId = await logout(options, context.req.valid('json').refresh_token)
+      if (userId === null) await limits.admitWrongToken(context)
+      else bus.publish('caller.changed', userId)
       return context.body(null, 204)
+    },
+  )
+  app.post(
+    '/accept',
+    describe({
+      tag,
+      summary: 'Accept an invitation: choose a password, and log in',
+      description: 'An invitation works once, within seven days. Every login of before ends.',
+      answers: { 200: session },
+      errors: ['wrong_invite', 'too_many_requests'],
+    }),
+    body(acceptance),
+    async context => {
+      const { token, password, name = null } = context.req.valid('json')
+      const invite = await openInvite(options, token)
+      if (invite === undefined) return await refuseInvite(parts, context)
+      mustBeStrong('password', password, [invite.email, name ?? invite.name])
+      const chosen = { passwordHash: await hashPassword(password), name }
+      const opened = await acceptInvite(options, invite, chosen, originOf(parts, context))
+      if (opened === null) return await refuseInvite(parts, context)
+      bus.publish('caller.changed', opened.user.id)
+      return context.json(opened)
     },
   )
   return app
 }
 
-const me = v.strictObject({ user, tenant, permissions: v.array(v.string()) })
+async function refuseInvite({ limits }: Parts, context: Context<Env>): Promise<never> {
+  await limits.admitWrongToken(context)
+  throw new AppError('wrong_invite', 'Ask for a new one.')
+}
 
-/** Who is logged in. */
-export function meRoutes(parts: Parts): Hono<Env> {
-  const may = makeGuard(parts)
-  const app = new Hono<Env>()
-  app.get(
-    '/',
-    describe({ tag: 'Auth', summary: 'Who is logged in, and what they may do', answers: { 200: me } }),
-    may('me'),
-    async context => {
-      const account = await inTenant(parts, context, (tx, { tenantId, id }) => findAccount(tx, tenantId, id))
-      if (account === undefined) throw new AppError('unauthenticated', 'This user does not exist any more.')
-      return context.json({ ...account, permissions: permissionsOf(account.user.role) })
-    },
-  )
-  return app
+/**
+ * A line in the audit log, once a minute an account. Nobody waits for it: an answer that took longer would tell that
+ * there is an account.
+ */
+export function noteFailedLogin(parts: Parts, context: Context<Env>, account: Account | null): void {
+  if (account === null) return
+  const { limits, log } = parts
+  const origin = originOf(parts, context)
+  const options: SessionOptions = { ...parts, secret: parts.config.JWT_SECRET }
+  limits
+    .isFirst(`login_failed:${account.user.id}`, failedLoginMs)
+    .then(isFirst => (isFirst ? recordFailedLogin(options, account, origin) : undefined))
+    .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'a login that failed was not noted'))
 }
