@@ -104,12 +104,42 @@ test('a refresh token that is unknown, or not used for a month, is refused', asy
   now = before
 })
 
-test('logging out ends the login, once or twice', async () => {
-  const token = textAt(await register('out@example.com'), 'refresh_token')
+test('logging out ends the login with its access tokens, once or twice, and no other', async () => {
+  const opened = await register('out@example.com')
+  const other = await login('out@example.com')
+  const token = textAt(opened, 'refresh_token')
+  expect((await me(textAt(opened, 'access_token'))).status).toBe(200)
   const logout = () => gateway.call('POST', '/api/auth/logout', { body: { refresh_token: token } })
   expect((await logout()).status).toBe(204)
   expect((await logout()).status).toBe(204)
   expect((await refresh(token)).status).toBe(401)
+  expect((await me(textAt(opened, 'access_token'))).status).toBe(401)
+  expect((await me(textAt(other, 'access_token'))).status).toBe(200)
+})
+
+test('a second use of a refresh token ends the access tokens of its login too', async () => {
+  const first = await register('stolen@example.com')
+  const second = await refresh(textAt(first, 'refresh_token'))
+  expect((await me(textAt(second, 'access_token'))).status).toBe(200)
+  expect((await refresh(textAt(first, 'refresh_token'))).status).toBe(401)
+  expect((await me(textAt(second, 'access_token'))).status).toBe(401)
+})
+
+test('a password that is tried first, or is known of the person, is refused', async () => {
+  for (const given of ['password123', 'aaaaaaaaaaaa', 'cafe-aurora1', 'ana.perez@example.com', 'AnaPerez2024']) {
+    const body = { ...registration('ana.perez@example.com'), name: 'Ana Pérez', password: given }
+    const refused = await gateway.call('POST', '/api/auth/register', { body })
+    expect([given, refused.status, at(refused, 'errors.0.path')]).toEqual([given, 422, 'password'])
+    expect(refused.text).not.toContain(given)
+  }
+})
+
+test('when somebody logged in is told', async () => {
+  const opened = await register('last@example.com')
+  expect(at(opened, 'user.last_login_at')).toBe(new Date(now).toISOString())
+  now += 60_000
+  const again = await login('last@example.com')
+  expect(at(again, 'user.last_login_at')).toBe(new Date(now).toISOString())
 })
 
 test('what each role may do is told with who they are', async () => {

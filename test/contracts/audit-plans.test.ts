@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import type { ReservedSQL, SQL } from 'bun'
+import { type AuditFilter, listAudit } from '../../src/identity/audit.ts'
+import { uuids } from '../../src/lib/ids.ts'
+import { connect } from '../../src/stores/postgres/database.ts'
+import type { Parameter } from '../../src/stores/postgres/statement.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+
+// What PostgreSQL does for a page of an audit log of 300,000 lines, by each filter, where the few lines that fit are the
+// oldest of all.
+
+const lines = 300_000
+const rare = 5
+const buffersMax = 200
+
+const [tenant, actor, rareActor, rareThing] = [uuids.next(), uuids.next(), uuids.next(), uuids.next()]
+let created: Awaited<ReturnType<typeof createTestDatabase>>
+let admin: SQL
+let connection: ReservedSQL
+
+beforeAll(async () => {
+  created = await createTestDatabase()
+  admin = connect(created.connection, 1)
+  connection = await admin.reserve()
+  await connection`insert into tenants (id, name) values (${tenant}, 'T')`
+  // One a second, the last of them now.
+  await connection`insert into audit_log (tenant_id, id, actor_kind, actor_id, action, resource, resource_id, request_id, at)
+    select ${tenant}, uuidv7(make_interval(secs => i - ${lines}::int)), 'user',
+      case when i <= ${rare}::int then ${rareActor}::uuid else ${actor}::uuid end,
+      case when i <= ${rare}::int then 'tenant.updated' else 'product.updated' end,
+      case when i <= ${rare}::int then 'tenant' else 'products' end,
+      case when i <= ${rare}::int then ${rareThing}::uuid else gen_random_uuid() end, 'request',
+      now() + make_interval(secs => i - ${lines}::int)
+    from generate_series(1, ${lines}::int) i`
+  await connection`vacuum (analyze) audit_log`
+})
+afterAll(async () => {
+  connection.release()
+  await admin.close()
+  await created.drop()
+})
+
+type Plan = {
+  readonly 'Shared Hit Blocks': number
+  readonly 'Shared Read Blocks': number
+  readonly 'Actual Rows': number
+}
+
+/** Explains the statement of a page instead of running it, as a request would run it. */
+async function explain(cacheMode: string, filter: Partial<AuditFilter>): Promise<Plan> {
+  const none = { actorId: null, resource: null, resourceId: null, action: null, from: null, to: null }
+  let plan: Plan | undefined
+  await connection.begin(async sql => {
+    await sql.unsafe(`set local plan_cache_mode = ${cacheMode}`)
+    await sql`select set_config('role', 'dashoffice_app', true), set_config('app.tenant_id', ${tenant}, true)`
+    const page = { tenantId: tenant, beforeId: null, limit: 21, ...none, ...filter }
+    await listAudit(
+      {
+        async run(statement, values) {
+          const given = statement.params.map(param => literal(Reflect.get(values, param)))
+          await sql.unsafe(`prepare explained as ${statement.sql}`)
+          const [row] = await sql.unsafe(
+            `explain (analyze, buffers, format json) execute explained (${given.join(', ')})`,
+          )
+          await sql.unsafe('deallocate explained')
+          plan = row['QUERY PLAN'][0].Plan
+          return []
+        },
+      },
+      page,
+    )
+  })
+  if (plan === undefined) throw new Error('nothing was explained')
+  return plan
+}
+
+function literal(value: Parameter): string {
+  if (value === null || typeof value === 'number') return String(value)
+  return `'${value instanceof Date ? value.toISOString() : value}'`
+}
+
+const ago = (seconds: number) => new Date(Date.now() - seconds * 1000)
+const filters: Readonly<Record<string, readonly [Partial<AuditFilter>, number]>> = {
+  'the newest lines': [{}, 21],
+  'lines of somebody who did little': [{ actorId: rareActor }, rare],
+  'lines of somebody who did much': [{ actorId: actor }, 21],
+  'lines of a rare action': [{ action: 'tenant.updated' }, rare],
+  'lines of a frequent action': [{ action: 'product.updated' }, 21],
+  'lines of a rare resource': [{ resource: 'tenant' }, rare],
+  'lines of a frequent resource': [{ resource: 'products' }, 21],
+  'lines of one thing': [{ resourceId: rareThing }, rare],
+  'lines of one hour long ago': [{ from: ago(200_000), to: ago(196_400) }, 21],
+  'lines of one hour long ago by a frequent action': [
+    { from: ago(200_000), to: ago(196_400), action: 'product.updated' },
+    21,
+  ],
+}
+
+for (const [name, [filter, rows]] of Object.entries(filters))
+  test(`${name} are found in few pages`, async () => {
+    for (const cacheMode of ['force_custom_plan', 'force_generic_plan']) {
+      const plan = await explain(cacheMode, filter)
+      expect(plan['Actual Rows']).toBe(rows)
+      expect(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']).toBeLessThan(buffersMax)
+    }
+  })
