@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { createConnection, type Socket } from 'node:net'
 import { metaProvider } from './meta.ts'
 import { classify, explain } from './meta-errors.ts'
 import { parseMetaWebhook } from './meta-webhook.ts'
@@ -302,6 +303,45 @@ describe('send', () => {
     expect(result).toMatchObject({ kind: 'retry', pace: 'soon' })
   })
 
+  test('a connection that is never made, or whose TLS is never agreed on, took nothing: tried again', async () => {
+    // It takes the connection, and says nothing.
+    const silent = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => undefined } })
+    const hole = await startBlackHole()
+    try {
+      for (const origin of [`https://127.0.0.1:${silent.port}`, hole.origin]) {
+        const result = await metaProvider(`${origin}/v25.0`).send(message, config, AbortSignal.timeout(300))
+        expect(result).toMatchObject({ kind: 'retry', pace: 'soon', error: { code: 'no_connection' } })
+      }
+    } finally {
+      silent.stop(true)
+      await hole.stop()
+    }
+  })
+
+  test('while the provider answers, a body goes without being watched; once it is silent for a while, that tells', async () => {
+    const sent: (string | null)[] = []
+    let isSilent = false
+    const server = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      async fetch(request) {
+        sent.push(`${request.headers.get('content-length')} ${(await request.text()).length}`)
+        return isSilent ? await new Promise(() => undefined) : Response.json({ messages: [{ id: 'wamid.7' }] })
+      },
+    })
+    const { send } = metaProvider(`http://127.0.0.1:${server.port}/v25.0`)
+    expect((await send(message, config, AbortSignal.timeout(2_000))).kind).toBe('sent')
+    expect((await send(message, config, AbortSignal.timeout(2_000))).kind).toBe('sent')
+    isSilent = true
+    expect((await send(message, config, AbortSignal.timeout(50))).kind).toBe('unknown')
+    await Bun.sleep(1_050)
+    expect((await send(message, config, AbortSignal.timeout(50))).kind).toBe('unknown')
+    // Either way it is the same request.
+    expect(new Set(sent).size).toBe(1)
+    await server.stop(true)
+    expect(await send(message, config, AbortSignal.timeout(2_000))).toMatchObject({ kind: 'retry', pace: 'soon' })
+  })
+
   test('throttling comes as HTTP 400, and is told by its code', async () => {
     const { result } = await answerWith(() =>
       Response.json({ error: { code: 130429, message: '(#130429) Rate limit hit' } }, { status: 400 }),
@@ -309,3 +349,30 @@ describe('send', () => {
     expect(result).toMatchObject({ kind: 'retry', pace: 'soon', error: { code: '130429' } })
   })
 })
+
+/** An address where connections hang: who listens there takes none, and as many wait already as the system lets wait. */
+async function startBlackHole(): Promise<{ readonly origin: string; stop(): Promise<void> }> {
+  const listen = "require('node:net').createServer().listen(0, '127.0.0.1'"
+  const program = `const server = ${listen}, () => { console.log(server.address().port); Bun.sleepSync(60_000) })`
+  const child = Bun.spawn([process.execPath, '-e', program], { stdout: 'pipe' })
+  const { value } = await child.stdout.getReader().read()
+  const port = Number(new TextDecoder().decode(value))
+  const sockets: Socket[] = []
+  // Bun asks for 512 places; they are taken when one more connection hangs.
+  while (await connects(sockets, port));
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    async stop() {
+      for (const socket of sockets) socket.destroy()
+      child.kill('SIGKILL')
+      await child.exited
+    },
+  }
+}
+
+async function connects(sockets: Socket[], port: number): Promise<boolean> {
+  const socket = createConnection({ host: '127.0.0.1', port }).on('error', () => undefined)
+  sockets.push(socket)
+  const connected = new Promise<boolean>(resolve => socket.on('connect', () => resolve(true)))
+  return await Promise.race([connected, Bun.sleep(500).then(() => false)])
+}

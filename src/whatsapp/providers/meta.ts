@@ -5,6 +5,7 @@ import type { Identity } from '../../messaging/resolve-customers.ts'
 import type { BotConfig, OutboundMessage, SendResult, WebhookRequest, WhatsAppProvider } from '../provider.ts'
 import { classify } from './meta-errors.ts'
 import { parseMetaWebhook } from './meta-webhook.ts'
+import { codeOf, makePost, type Post, type Posted } from './post.ts'
 
 const answerSchema = v.object({ messages: v.pipe(v.array(v.object({ id: v.string() })), v.minLength(1)) })
 
@@ -23,13 +24,14 @@ const errorAnswerSchema = v.object({
  * limits").
  */
 export function metaProvider(baseUrl: string): WhatsAppProvider {
+  const post = makePost()
   return {
     name: 'meta',
     rates: { messagesPerSecond: 80, pair: { burst: 45, intervalMs: 6_000 } },
     verify,
     parse: (body, config) => parseMetaWebhook(body, config.phone_number_id ?? ''),
     handshake,
-    send: (message, config, signal) => send(baseUrl, message, config, signal),
+    send: (message, config, signal) => send(post, baseUrl, message, config, signal),
   }
 }
 
@@ -48,6 +50,7 @@ function handshake(query: URLSearchParams, config: BotConfig): string | null {
 }
 
 async function send(
+  post: Post,
   baseUrl: string,
   message: OutboundMessage,
   config: BotConfig,
@@ -60,18 +63,12 @@ async function send(
     ...bodyOf(message.content),
     biz_opaque_callback_data: message.reference,
   })
-  try {
-    const response = await fetch(`${baseUrl}/${encodeURIComponent(config.phone_number_id ?? '')}/messages`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${config.access_token}`, 'content-type': 'application/json' },
-      body,
-      signal,
-      redirect: 'manual',
-    })
-    return readAnswer(response.status, await response.text())
-  } catch (error) {
-    return failedCall(error)
-  }
+  const posted = await post(`${baseUrl}/${encodeURIComponent(config.phone_number_id ?? '')}/messages`, {
+    headers: { authorization: `Bearer ${config.access_token}`, 'content-type': 'application/json' },
+    body,
+    signal,
+  })
+  return posted.kind === 'answered' ? readAnswer(posted.status, posted.text) : failedCall(posted)
 }
 
 /** Meta takes a phone in `to`, as digits, and a business-scoped user id in `recipient`. */
@@ -153,34 +150,21 @@ function notMetas(status: number): SendResult {
   }
 }
 
-/** Bun names what happened to a connection in `code` or `name`; before it stood, nothing can have been taken. */
-function failedCall(error: unknown): SendResult {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (neverLeft.has(code))
-    return { kind: 'retry', pace: 'soon', error: { code: code.toLowerCase(), message: 'Meta cannot be reached.' } }
+function failedCall({ error, tookNothing }: Extract<Posted, { kind: 'failed' }>): SendResult {
+  const code = codeOf(error).toLowerCase()
+  if (tookNothing)
+    return { kind: 'retry', pace: 'soon', error: { code: code || 'no_connection', message: 'Meta cannot be reached.' } }
   const isTimeout = error instanceof Error && error.name === 'TimeoutError'
   return {
     kind: 'unknown',
     error: {
-      code: isTimeout ? 'timeout' : code.toLowerCase() || 'connection_lost',
+      code: isTimeout ? 'timeout' : code || 'connection_lost',
       message: isTimeout
         ? 'Meta did not answer in time: the message may have been taken.'
         : 'The connection broke before Meta answered: the message may have been taken.',
     },
   }
 }
-
-const neverLeft: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ConnectionRefused',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'FailedToOpenSocket',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'CERT_HAS_EXPIRED',
-])
 
 function parseJson(text: string): unknown {
   try {
