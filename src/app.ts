@@ -56,9 +56,8 @@ type Role = {
 /** Loaded only by the processes that run them. */
 const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
   async gateway(parts) {
-    const { makeGateway } = await import('./gateway/gateway.ts')
-    const { fetch } = makeGateway({ ...parts, clock: systemClock, ids: uuids })
-    return { fetch, stop: async () => undefined }
+    const { startGateway } = await import('./gateway/gateway.ts')
+    return startGateway({ ...parts, clock: systemClock, ids: uuids })
   },
   async adapter(parts) {
     const { startAdapter } = await import('./whatsapp/adapter.ts')

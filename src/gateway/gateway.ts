@@ -9,6 +9,7 @@ import { opsRoutes } from '../lib/ops.ts'
 import { makeReader } from './answers.ts'
 import { makeCallers } from './callers.ts'
 import { docsPage, docsPolicy } from './docs-page.ts'
+import { startForgettingKeys } from './forget-keys.ts'
 import { makeLimits } from './limits.ts'
 import { makeOpenApi } from './openapi.ts'
 import type { Env, GatewayOptions } from './options.ts'
@@ -28,7 +29,13 @@ import { sellerRoutes } from './routes/sellers.ts'
 import { tenantRoutes } from './routes/tenant.ts'
 import { userRoutes } from './routes/users.ts'
 
-/** The role that people and their programs speak with: the REST API, and the document that describes it. */
+/** The role that people and their programs speak with. `stop` ends what goes on beside the requests. */
+export function startGateway(options: GatewayOptions): ReturnType<typeof makeGateway> & { stop(): Promise<void> } {
+  const { stop } = startForgettingKeys(options)
+  return { ...makeGateway(options), stop }
+}
+
+/** The REST API, and the document that describes it. */
 export function makeGateway(options: GatewayOptions): {
   fetch(request: Request, peer?: Env['Bindings']): Promise<Response>
 } {

@@ -36,12 +36,14 @@ const updateKey = statement({
   sql: `update idempotency_keys set status = $4, answer = $5 where tenant_id = $1 and caller_id = $2 and key = $3`,
 })
 
+// The age is asked for again: one that was claimed anew meanwhile stays.
 const deleteOld = statement({
   name: 'idempotency_forget',
   params: ['before', 'limit'],
   row: { key: 'text' },
   sql: `delete from idempotency_keys where (tenant_id, caller_id, key) in (
-      select tenant_id, caller_id, key from idempotency_keys where created_at < $1 limit $2)
+      select tenant_id, caller_id, key from idempotency_keys where created_at < $1 order by created_at limit $2)
+      and created_at < $1
     returning key`,
 })
 
