@@ -92,6 +92,26 @@ flow
     process.exitCode = (await replayConversation(config, log, conversationId, print)) ? 0 : 1
   })
 
+const tenant = program.command('tenant').description('list the tenants, or limit what one may ask of the API')
+tenant
+  .command('list')
+  .description('one line each, newest first: id, requests a minute, since when, name')
+  .action(async () => {
+    const { printTenants } = await import('./commands/tenants.ts')
+    const { config, log } = configure('warn')
+    await printTenants(config, log, print)
+  })
+tenant
+  .command('limit')
+  .argument('<TENANT_ID>', 'the id of a tenant')
+  .argument('<LIMIT>', 'requests a minute of all its users and keys together, or "default": RATE_LIMIT_API_PER_MINUTE')
+  .description('set what a tenant may ask a minute')
+  .action(async (tenantId: string, limit: string) => {
+    const { setTenantLimit } = await import('./commands/tenants.ts')
+    const { config, log } = configure('warn')
+    await setTenantLimit(config, log, { tenantId, limit }, print)
+  })
+
 program
   .command('emulate')
   .description("run the phone emulator alone: Meta's API, and a chat page that plays the customer's phone")

@@ -39,6 +39,8 @@ test('--help works at every level, and lists the settings', async () => {
     ['migrate', '--help'],
     ['migrate', 'run', '--help'],
     ['flow', 'check', '--help'],
+    ['tenant', '--help'],
+    ['tenant', 'limit', '--help'],
     ['emulate', '--help'],
   ]) {
     const { status, output } = await run(argumentList)
