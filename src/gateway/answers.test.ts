@@ -118,3 +118,9 @@ test('an error is not kept', async () => {
   for (let tries = 0; tries < 2; tries++)
     expect((await gateway.call('GET', '/api/products?limit=0', { as })).status).toBe(422)
 })
+
+test('what no database can store is taken out of a query, as out of a body', async () => {
+  const as = await gateway.addCaller()
+  for (const path of ['/api/products?q=%00', '/api/sellers?q=a%00b', '/api/customers?q=%00%FF', '/api/orders?q=%00'])
+    expect([path, (await gateway.call('GET', path, { as })).status]).toEqual([path, 200])
+})

@@ -22,6 +22,16 @@ export function writtenAs<TSchema extends v.GenericSchema>(jsonSchema: JsonSchem
   return whole
 }
 
+const standIns = new WeakMap<object, v.GenericSchema>()
+
+/** Says what a schema takes by another one, which is only shown: where the check itself is made elsewhere. */
+export function shownAs<TSchema extends v.GenericSchema>(standIn: v.GenericSchema, schema: TSchema): Same<TSchema> {
+  // Wrapped always: the schema itself may be in use elsewhere, as what it is.
+  const whole = v.union([schema])
+  standIns.set(whole, standIn)
+  return whole
+}
+
 /** The conversion looks at a pipe's parts only, so one that is to be met as a whole is wrapped: a union of one. */
 function wholeOf<TSchema extends v.GenericSchema>(schema: TSchema): Same<TSchema> {
   return 'pipe' in schema ? v.union([schema]) : schema
@@ -41,13 +51,19 @@ async function convert(schema: v.GenericSchema, typeMode: 'input' | 'output') {
   const { toJsonSchema } = await import('@valibot/to-json-schema')
   const schemas: Record<string, JsonSchema> = {}
 
-  function convertOne(one: v.GenericSchema): JsonSchema {
+  function convertOne(given: v.GenericSchema): JsonSchema {
+    const one = standIns.get(given) ?? given
     const { $schema: _, ...jsonSchema } = toJsonSchema(one, {
       typeMode,
       errorMode: 'ignore',
       overrideSchema({ valibotSchema, jsonSchema: inner }) {
         if (valibotSchema === one) return inner
-        return referenceTo(valibotSchema as v.GenericSchema) ?? written.get(valibotSchema) ?? dateOf(valibotSchema)
+        return (
+          referenceTo(valibotSchema as v.GenericSchema) ??
+          written.get(valibotSchema) ??
+          shownInstead(valibotSchema) ??
+          dateOf(valibotSchema)
+        )
       },
     })
     return jsonSchema
@@ -61,6 +77,11 @@ async function convert(schema: v.GenericSchema, typeMode: 'input' | 'output') {
       schemas[name] = written.get(one) ?? convertOne(one)
     }
     return { $ref: `#/components/schemas/${name}` }
+  }
+
+  function shownInstead(one: object): JsonSchema | undefined {
+    const standIn = standIns.get(one)
+    return standIn && convertOne(standIn)
   }
 
   const result = referenceTo(schema) ?? written.get(schema) ?? convertOne(schema)

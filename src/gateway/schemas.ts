@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { identityKinds } from '../commerce/customers.ts'
 import type { Json } from '../lib/json.ts'
 import { named, writtenAs } from './json-schema.ts'
 
@@ -68,7 +69,7 @@ export const amountMinor = integer(0, 100_000_000_000)
 const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
 
 export const currency = writtenAs(
-  { type: 'string', pattern: '^[A-Z]{3}$', description: 'ISO 4217' },
+  { type: 'string', enum: [...currencies], description: 'ISO 4217' },
   v.pipe(
     v.string('Must be a currency like USD'),
     v.check(code => currencies.has(code), 'Must be a currency of ISO 4217, like USD'),
@@ -81,13 +82,24 @@ export const email = writtenAs(
     v.string('Must be an e-mail address'),
     v.trim(),
     v.maxLength(254, 'Must have at most 254 characters'),
-    v.email('Must be an e-mail address'),
+    v.rfcEmail('Must be an e-mail address'),
   ),
 )
 
 export const phone = writtenAs(
   { type: 'string', pattern: '^\\+[1-9][0-9]{6,14}$', description: 'E.164' },
   v.pipe(v.string('Must be a phone'), v.regex(/^\+[1-9]\d{6,14}$/, 'Must be a phone in E.164, like +573001234567')),
+)
+
+const otherKinds = identityKinds.filter(kind => kind !== 'phone')
+/** What WhatsApp knows a customer by. */
+export const identity = v.variant(
+  'kind',
+  [
+    v.strictObject({ kind: v.literal('phone'), value: phone }),
+    v.strictObject({ kind: v.picklist(otherKinds), value: text(256) }),
+  ],
+  `Must be one of ${identityKinds.join(', ')}`,
 )
 
 export const webUrl = writtenAs(

@@ -172,10 +172,10 @@ export function body<TSchema extends ObjectSchema>(
   )
 }
 
-/** Checks the query: `context.req.valid('query')`. Parameters that are not in the schema have no effect. */
+/** Checks the query: `context.req.valid('query')`. */
 export function query<TSchema extends ObjectSchema>(schema: TSchema): Checked<'query', TSchema> {
   const middleware: MiddlewareHandler<Env> = async (context, next) => {
-    context.req.addValidatedData('query', check(schema, context.req.query()))
+    context.req.addValidatedData('query', check(schema, storableJson(context.req.query())))
     await next()
   }
   return Object.assign(middleware, { [uniqueSymbol]: { target: 'query', ...documented(schema, 'input') } })

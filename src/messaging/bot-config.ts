@@ -19,15 +19,8 @@ const plain = (max: number) =>
     v.regex(/^[\x21-\x7e]+$/, 'Must have letters, digits and signs only, without spaces'),
   )
 
-const metaConfig = v.strictObject({
-  phone_number_id: v.pipe(plain(64), v.regex(/^[\w-]+$/, 'Must be the id of a phone number, as Meta shows it')),
-  access_token: plain(2_048),
-  app_secret: plain(256),
-  verify_token: plain(256),
-})
-
 type Provider = {
-  readonly config: v.GenericSchema<BotConfig>
+  readonly config: v.StrictObjectSchema<v.ObjectEntries, undefined> & v.GenericSchema<BotConfig>
   readonly secrets: readonly string[]
   /** The setting that names the account: a tenant has one bot on it. */
   readonly account: string
@@ -35,7 +28,36 @@ type Provider = {
 
 /** The providers that bots can be made for. */
 const providers: Readonly<Partial<Record<ProviderName, Provider>>> = {
-  meta: { config: metaConfig, secrets: ['access_token', 'app_secret', 'verify_token'], account: 'phone_number_id' },
+  meta: {
+    config: v.strictObject({
+      phone_number_id: v.pipe(
+        v.string(),
+        v.maxLength(64, 'Must have at most 64 characters'),
+        v.regex(/^[\w-]+$/, 'Must be the id of a phone number, as Meta shows it'),
+      ),
+      access_token: plain(2_048),
+      app_secret: plain(256),
+      verify_token: plain(256),
+    }),
+    secrets: ['access_token', 'app_secret', 'verify_token'],
+    account: 'phone_number_id',
+  },
+}
+
+/** What the API takes: the config of a new bot of each provider that this version connects, and of its changes. */
+export const configSchemas = Object.entries(providers).map(([name, { config, secrets }]) => ({
+  provider: name,
+  config,
+  changes: changesOf(config.entries, secrets),
+}))
+
+/** Any part of a config; a secret may come back masked. */
+function changesOf(entries: v.ObjectEntries, secrets: readonly string[]): v.GenericSchema<Record<string, unknown>> {
+  const optional = Object.entries(entries).map(([key, schema]) => [
+    key,
+    v.optional(secrets.includes(key) ? v.union([v.literal(maskedSecret), schema]) : schema),
+  ])
+  return v.strictObject(Object.fromEntries(optional))
 }
 
 /** A bot's config, split into what may be shown and what is sealed. */

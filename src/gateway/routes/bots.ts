@@ -1,10 +1,9 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
-import { identityKinds } from '../../commerce/customers.ts'
 import type { Caller } from '../../identity/callers.ts'
 import { AppError } from '../../lib/errors.ts'
 import { assignUnassigned } from '../../messaging/assign.ts'
-import { maskedSecret, providerNames } from '../../messaging/bot-config.ts'
+import { configSchemas, maskedSecret, providerNames } from '../../messaging/bot-config.ts'
 import {
   type Bot,
   type BotWritten,
@@ -20,12 +19,12 @@ import { queueMessage, reachCustomer, windowEndOf } from '../../messaging/send.t
 import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
-import { named } from '../json-schema.ts'
+import { named, shownAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { outboundContent, queuedEvent, refuseAfterWindow } from '../outbound.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Parts, readInTenant } from '../parts.ts'
-import { jsonObject, phone, readOnly, searchText, text, time, uuid } from '../schemas.ts'
+import { identity, jsonObject, phone, readOnly, searchText, text, time, uuid } from '../schemas.ts'
 import {
   body,
   conditional,
@@ -41,22 +40,26 @@ import {
 } from '../steps.ts'
 
 const provider = v.picklist(providerNames, `Must be one of ${providerNames.join(', ')}`)
-const config = v.pipe(
-  jsonObject,
-  v.description(
-    'For `meta`: phone_number_id, access_token, app_secret, verify_token. Secrets can be written, not read: they come ' +
-      `back as "${maskedSecret}", which sent back means the one there is.`,
+const config = shownAs(
+  v.pipe(
+    v.union(configSchemas.map(one => one.changes)),
+    v.description(
+      `Secrets can be written, not read: they come back as "${maskedSecret}", which sent back means the one there is.`,
+    ),
   ),
+  jsonObject,
 )
 const generated = readOnly('id', 'status', 'status_reason', 'created_at', 'updated_at')
 
-const newBot = v.strictObject({
-  name: text(100),
-  provider,
-  config,
-  flow_id: v.optional(v.nullable(uuid), null),
-  ...generated,
-})
+const newBotFields = { name: text(100), flow_id: v.optional(v.nullable(uuid), null), ...generated }
+const newBot = shownAs(
+  v.union(
+    configSchemas.map(one =>
+      v.strictObject({ provider: v.literal(one.provider), config: one.config, ...newBotFields }),
+    ),
+  ),
+  v.strictObject({ provider, config: jsonObject, ...newBotFields }),
+)
 const botChanges = v.strictObject({
   name: v.optional(text(100)),
   provider: v.optional(provider),
@@ -85,12 +88,8 @@ const bot = named(
 
 /** A phone as a text, or any identity. */
 const recipient = v.pipe(
-  v.union(
-    [phone, v.strictObject({ kind: v.picklist(identityKinds), value: text(256) })],
-    'Must be a phone in E.164, or an identity: {kind, value}',
-  ),
+  v.union([phone, identity], 'Must be a phone in E.164, or an identity: {kind, value}'),
   v.transform(to => (typeof to === 'string' ? { kind: 'phone' as const, value: to } : to)),
-  v.check(({ kind, value }) => kind !== 'phone' || v.is(phone, value), 'Must be a phone in E.164, like +573001234567'),
 )
 
 const tag = 'Bots'
