@@ -142,11 +142,12 @@ test('requests are counted under the pattern of their route, never under what wa
 test('a database that is away is a 503, and a defect a 500 that tells nothing of the inside', async () => {
   const as = await gateway.addCaller()
   const database = openDatabase({ ...gateway.connection, host: '/nowhere' }, makeMetrics())
+  const refuse = () => Promise.reject(new Error('secret of the inside'))
   const broken = {
     away: makeGateway({ ...gateway, database, log: gateway.log.child({}, { level: 'silent' }) }),
     defect: makeGateway({
       ...gateway,
-      database: { ...gateway.database, transaction: () => Promise.reject(new Error('secret of the inside')) },
+      database: { ...gateway.database, transaction: refuse, read: refuse },
       log: gateway.log.child({}, { level: 'silent' }),
     }),
   }
