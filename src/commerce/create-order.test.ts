@@ -3,6 +3,7 @@ import { createTestDatabase } from '../../test/support/postgres.ts'
 import { addTenant } from '../identity/tenants.ts'
 import { uuids } from '../lib/ids.ts'
 import { makeMetrics } from '../lib/metrics.ts'
+import type { FeedEvent } from '../stores/feed.ts'
 import { type Database, openDatabase, type Scope } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
 import { actions } from './actions/actions.ts'
@@ -146,9 +147,11 @@ test('an order of a flow names its conversation, and its value is what the flow 
   const shop = await openShop(5)
   const [product = ''] = shop.productIds
   const conversationId = uuids.next()
+  const told: FeedEvent[] = []
+  const tell = (event: FeedEvent) => told.push(event)
   const run = (handler: string, input: unknown) =>
     database.transaction(worker, async tx =>
-      actions.get(handler)?.run(tx, uuids, { ...shop, conversationId, input: input as never }),
+      actions.get(handler)?.run(tx, uuids, { ...shop, conversationId, tell, input: input as never }),
     )
   const made = await run('order.create', { items: [{ product_id: product, quantity: 2 }], notes: 'soon' })
   expect(made).toEqual({
@@ -170,6 +173,12 @@ test('an order of a flow names its conversation, and its value is what the flow 
     ...{ ok: false, code: 'out_of_stock', message: 'Product 0: 3 left.' },
   })
   expect(await run('order.create', { items: 'all' })).toMatchObject({ ok: false, code: 'invalid_input' })
+  expect(told).toMatchObject([
+    {
+      type: 'order.created',
+      data: { number: 1, conversation_id: conversationId, customer_id: shop.customerId, notes: 'soon' },
+    },
+  ])
   expect(await run('catalog.list', {})).toMatchObject({ ok: true, value: { products: [{ id: product, stock: 3 }] } })
 })
 

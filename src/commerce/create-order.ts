@@ -1,7 +1,7 @@
-import type { Ids } from '../lib/ids.ts'
+import { type Ids, timeOf } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
-import { type Order, type OrderItem, orderColumns, orderRow } from './orders.ts'
+import { findOrder, type Order, type OrderItem } from './orders.ts'
 import { isActiveSeller } from './sellers.ts'
 
 export const orderItemsMax = 100
@@ -15,7 +15,7 @@ export type NewOrder = {
   readonly sellerId?: string | null | undefined
   readonly conversationId: string | null
   readonly items: readonly { readonly product_id: string; readonly quantity: number }[]
-  readonly notes?: string | undefined
+  readonly notes?: string | null | undefined
 }
 
 /** What came of it. All but `created` have written nothing: the transaction may go on. */
@@ -82,12 +82,13 @@ const insertOrder = statement({
     'currency',
     'notes',
     'seller_id',
+    'created_at',
   ],
-  row: orderRow,
-  sql: `insert into orders (tenant_id, id, number, customer_id, conversation_id, total_minor, currency, notes, seller_id)
+  row: {},
+  sql: `insert into orders (tenant_id, id, number, customer_id, conversation_id, total_minor, currency, notes, seller_id,
+      created_at, updated_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8,
-      coalesce($9::uuid, (select seller_id from conversations where tenant_id = $1 and id = $5::uuid)))
-    returning ${orderColumns}`,
+      coalesce($9::uuid, (select seller_id from conversations where tenant_id = $1 and id = $5::uuid)), $10, $10)`,
 })
 
 const insertItems = statement({
@@ -167,25 +168,30 @@ async function write(
   if (taken.length !== items.length) throw new Error('The stock of a locked product changed')
   const [next] = await tx.run(takeNumber, { tenant_id: wanted.tenantId })
   if (next === undefined) throw new Error('An order of a tenant that does not exist')
-  const [order] = await tx.run(insertOrder, {
-    tenant_id: wanted.tenantId,
-    id: ids.next(),
-    number: next.number,
-    customer_id: wanted.customerId,
-    conversation_id: wanted.conversationId,
-    total_minor: totalMinor,
-    currency,
-    notes: wanted.notes ?? null,
-    seller_id: wanted.sellerId ?? null,
-  })
+  const id = ids.next()
+  const [, , order] = await Promise.all([
+    tx.run(insertOrder, {
+      tenant_id: wanted.tenantId,
+      id,
+      number: next.number,
+      customer_id: wanted.customerId,
+      conversation_id: wanted.conversationId,
+      total_minor: totalMinor,
+      currency,
+      notes: wanted.notes ?? null,
+      seller_id: wanted.sellerId ?? null,
+      created_at: timeOf(id),
+    }),
+    tx.run(insertItems, {
+      tenant_id: wanted.tenantId,
+      order_id: id,
+      product_ids: productIds,
+      names: items.map(item => item.name),
+      quantities,
+      prices_minor: items.map(item => item.price_minor),
+    }),
+    findOrder(tx, wanted.tenantId, id),
+  ])
   if (order === undefined) throw new Error('An order was not written')
-  await tx.run(insertItems, {
-    tenant_id: wanted.tenantId,
-    order_id: order.id,
-    product_ids: productIds,
-    names: items.map(item => item.name),
-    quantities,
-    prices_minor: items.map(item => item.price_minor),
-  })
-  return { ...order, items }
+  return order
 }

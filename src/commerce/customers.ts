@@ -1,4 +1,4 @@
-import { type Ids, lastId } from '../lib/ids.ts'
+import type { Ids } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import { isDuplicate, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
@@ -8,13 +8,14 @@ export const identityKinds = ['phone', 'bsuid', 'lid'] as const
 /** What WhatsApp knows a customer by. */
 export type CustomerIdentity = { readonly kind: (typeof identityKinds)[number]; readonly value: string }
 
-const columns = `c.id, c.name, c.phone, c.email, c.variables, c.created_at, c.updated_at,
+/** The columns of a customer `c`. */
+export const customerColumns = `c.id, c.name, c.phone, c.email, c.variables, c.created_at, c.updated_at,
   (select coalesce(jsonb_agg(distinct jsonb_build_object('kind', i.kind, 'value', i.value)), '[]')
     from (
       select kind, value from customer_identities where tenant_id = c.tenant_id and customer_id = c.id
       union select 'phone', c.phone where c.phone is not null
     ) i) as identities`
-const row = {
+export const customerRow = {
   id: 'uuid',
   name: 'text',
   phone: nullable('text'),
@@ -26,7 +27,7 @@ const row = {
 } as const
 
 /** A customer; `phone` is E.164, or null where WhatsApp hides it. */
-export type Customer = RowOf<typeof row>
+export type Customer = RowOf<typeof customerRow>
 
 /** What a person decides about a customer. */
 export type CustomerFields = Pick<Customer, 'name' | 'phone' | 'email' | 'variables'> & {
@@ -89,42 +90,11 @@ const deleteIdentities = statement({
         where g.kind = i.kind and g.value = i.value)`,
 })
 
-// A customer has the identity with which a bot knows them; the phone is theirs without a bot, too.
-const selectPage = statement({
-  name: 'customer_list',
-  params: ['tenant_id', 'before_id', 'search', 'limit'],
-  row,
-  sql: `select ${columns} from customers c
-    where c.tenant_id = $1 and c.id < $2::uuid
-      and ($3::text is null or position(plain_text($3) in plain_text(c.name)) > 0 or position($3 in c.phone) > 0
-        or position(lower($3) in lower(c.email)) > 0)
-    order by c.id desc limit $4`,
-})
-
-const selectByPhone = statement({
-  name: 'customer_list_by_phone',
-  params: ['tenant_id', 'before_id', 'phone', 'limit'],
-  row,
-  sql: `select ${columns} from customers c
-    where c.tenant_id = $1 and c.id < $2::uuid and c.phone = $3 order by c.id desc limit $4`,
-})
-
-const selectByIdentity = statement({
-  name: 'customer_list_by_identity',
-  params: ['tenant_id', 'before_id', 'kind', 'value', 'limit'],
-  row,
-  sql: `select ${columns} from customers c
-    where c.tenant_id = $1 and c.id < $2::uuid and c.id = any (
-      select customer_id from customer_identities i
-      where i.tenant_id = $1 and i.bot_id in (select id from bots where tenant_id = $1) and i.kind = $3 and i.value = $4)
-    order by c.id desc limit $5`,
-})
-
 const selectOne = statement({
   name: 'customer_find',
   params: ['tenant_id', 'id'],
-  row,
-  sql: `select ${columns} from customers c where c.tenant_id = $1 and c.id = $2`,
+  row: customerRow,
+  sql: `select ${customerColumns} from customers c where c.tenant_id = $1 and c.id = $2`,
 })
 
 const countUses = statement({
@@ -216,25 +186,6 @@ async function withIdentities(
   }
   const customer = await findCustomer(tx, tenantId, id)
   return customer === undefined ? { kind: 'unknown' } : { kind: 'written', customer }
-}
-
-/** What a list of customers is narrowed by: at most one of them. */
-export type CustomerFilter =
-  /** Part of the name, phone or e-mail address. */
-  { readonly search: string } | { readonly identity: CustomerIdentity } | null
-
-/** Newest first; `beforeId` is the last one of the page before. */
-export async function listCustomers(
-  tx: Transaction,
-  page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number },
-  filter: CustomerFilter = null,
-): Promise<Customer[]> {
-  const common = { tenant_id: page.tenantId, before_id: page.beforeId ?? lastId, limit: page.limit }
-  if (filter === null || 'search' in filter)
-    return await tx.run(selectPage, { ...common, search: filter?.search ?? null })
-  const { kind, value } = filter.identity
-  if (kind === 'phone') return await tx.run(selectByPhone, { ...common, phone: value })
-  return await tx.run(selectByIdentity, { ...common, kind, value })
 }
 
 /** One customer, held against every other change until the transaction ends. */

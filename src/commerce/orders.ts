@@ -1,27 +1,13 @@
 import { idAt, lastId } from '../lib/ids.ts'
+import type { FeedEvent } from '../stores/feed.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
+import { firstRows, ifGiven } from '../stores/postgres/list-sql.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+import { stockMax } from './products.ts'
 import { isActiveSeller } from './sellers.ts'
 
 export const orderStatuses = ['pending', 'confirmed', 'paid', 'shipped', 'delivered', 'cancelled'] as const
 export type OrderStatus = (typeof orderStatuses)[number]
-
-/** The columns of an order, without its items. */
-export const orderColumns =
-  'id, number, customer_id, seller_id, conversation_id, status, total_minor, currency, notes, created_at, updated_at'
-export const orderRow = {
-  id: 'uuid',
-  number: 'int8',
-  customer_id: 'uuid',
-  seller_id: nullable('uuid'),
-  conversation_id: nullable('uuid'),
-  status: 'text',
-  total_minor: 'int8',
-  currency: 'text',
-  notes: nullable('text'),
-  created_at: 'timestamptz',
-  updated_at: 'timestamptz',
-} as const
 
 /** A line of an order, with the name and the price that the product had. */
 export type OrderItem = {
@@ -31,14 +17,32 @@ export type OrderItem = {
   readonly price_minor: number
 }
 
-export type Order = RowOf<typeof orderRow> & { readonly items: readonly OrderItem[] }
+const columns = `o.id, o.number, o.customer_id, o.seller_id, o.conversation_id, o.status, o.total_minor, o.currency, o.notes,
+  (select coalesce(jsonb_agg(jsonb_build_object('product_id', i.product_id, 'name', i.name,
+      'quantity', i.quantity, 'price_minor', i.price_minor) order by i.line), '[]')
+    from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id) as items,
+  o.created_at, o.updated_at`
+const row = {
+  id: 'uuid',
+  number: 'int8',
+  customer_id: 'uuid',
+  seller_id: nullable('uuid'),
+  conversation_id: nullable('uuid'),
+  status: 'text',
+  total_minor: 'int8',
+  currency: 'text',
+  notes: nullable('text'),
+  items: json<readonly OrderItem[]>(),
+  created_at: 'timestamptz',
+  updated_at: 'timestamptz',
+} as const
 
-const itemsColumn = `(select coalesce(jsonb_agg(jsonb_build_object('product_id', i.product_id, 'name', i.name,
-    'quantity', i.quantity, 'price_minor', i.price_minor) order by i.line), '[]')
-  from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id) as items`
-const fullColumns = `o.id, o.number, o.customer_id, o.seller_id, o.conversation_id, o.status, o.total_minor, o.currency,
-  o.notes, o.created_at, o.updated_at, ${itemsColumn}`
-const fullRow = { ...orderRow, items: json<readonly OrderItem[]>() } as const
+export type Order = RowOf<typeof row>
+
+/** What the sockets are told of an order, once it is committed. */
+export function orderEvent(type: 'order.created' | 'order.updated', order: Order): FeedEvent {
+  return { type, data: order }
+}
 
 const pageParams = [
   'tenant_id',
@@ -52,41 +56,64 @@ const pageParams = [
   'limit',
 ] as const
 
-/** A page of orders by one condition that has an index; the other filters pick from what it finds. */
-function selectPage(name: string, indexed: string) {
+const valuesOf = { status: '$4::text', customer_id: '$5::uuid', seller_id: '$6::uuid' } as const
+type Led = keyof typeof valuesOf
+// Object.keys loses the keys' names; these are all of them.
+const filtered = Object.keys(valuesOf) as readonly Led[]
+
+const ofCustomerLike = `exists (
+          select from customers c where c.tenant_id = o.tenant_id and c.id = o.customer_id
+            and (position(plain_text($8) in plain_text(c.name)) > 0 or position($8 in c.phone) > 0))`
+
+/**
+ * A page of orders that begins where an index on these columns and the id does. They are compared as rows, not one by
+ * one: so no other index will do, which could read a million orders to find the few that fit.
+ */
+function selectPage(name: string, led: readonly Led[], more = 'true') {
+  const keys = [...led, 'id'].map(column => `o.${column}`)
+  const values = led.map(column => valuesOf[column])
+  const others = filtered.filter(column => !led.includes(column))
+  const filters = others.map(column => `and ${ifGiven(valuesOf[column], `o.${column} = ${valuesOf[column]}`)}`)
   return statement({
     name,
     params: pageParams,
-    row: fullRow,
-    sql: `select ${fullColumns} from orders o
-      where o.tenant_id = $1 and o.id < $2::uuid and o.id >= $3::uuid and ${indexed}
-        and ($4::text is null or o.status = $4) and ($5::uuid is null or o.customer_id = $5)
-        and ($6::uuid is null or o.seller_id = $6) and ($7::bigint is null or o.number = $7)
-        and ($8::text is null or exists (
-          select from customers c where c.tenant_id = o.tenant_id and c.id = o.customer_id
-            and (position(plain_text($8) in plain_text(c.name)) > 0 or position($8 in c.phone) > 0)))
-      order by o.id desc limit $9`,
+    row,
+    sql: firstRows(
+      `select ${columns} from orders o
+      where o.tenant_id = $1 and ${more}
+        and (${keys.join(', ')}) < (${[...values, '$2::uuid'].join(', ')})
+        and (${keys.join(', ')}) >= (${[...values, '$3::uuid'].join(', ')})
+        ${filters.join(' ')} and ${ifGiven('$7::bigint', 'o.number = $7')} and ${ifGiven('$8::text', ofCustomerLike)}
+      order by ${keys.map(key => `${key} desc`).join(', ')}`,
+      '$9',
+    ),
   })
 }
 
-const selectNewest = selectPage('order_list', 'true')
-const selectByStatus = selectPage('order_list_by_status', 'o.status = $4::text')
-const selectOfCustomer = selectPage('order_list_of_customer', 'o.customer_id = $5::uuid')
-const selectOfSeller = selectPage('order_list_of_seller', 'o.seller_id = $6::uuid')
-const selectByNumber = selectPage('order_list_by_number', 'o.number = $7::bigint')
+const selectNewest = selectPage('order_list', [])
+const selectByNumber = selectPage('order_list_by_number', [], 'o.number = $7::bigint')
+// One customer has not so many orders that a status among them would need an index.
+const selectOfCustomer = selectPage('order_list_of_customer', ['customer_id'])
+const selectByStatus = selectPage('order_list_by_status', ['status'])
+const selectOfSeller = selectPage('order_list_of_seller', ['seller_id'], 'o.seller_id is not null')
+const selectOfSellerByStatus = selectPage(
+  'order_list_of_seller_by_status',
+  ['seller_id', 'status'],
+  'o.seller_id is not null',
+)
 
 const selectOne = statement({
   name: 'order_find',
   params: ['tenant_id', 'id'],
-  row: fullRow,
-  sql: `select ${fullColumns} from orders o where o.tenant_id = $1 and o.id = $2`,
+  row,
+  sql: `select ${columns} from orders o where o.tenant_id = $1 and o.id = $2`,
 })
 
 const lockOne = statement({
   name: 'order_lock',
   params: ['tenant_id', 'id'],
-  row: fullRow,
-  sql: `select ${fullColumns} from orders o where o.tenant_id = $1 and o.id = $2 for no key update of o`,
+  row,
+  sql: `select ${columns} from orders o where o.tenant_id = $1 and o.id = $2 for no key update of o`,
 })
 
 const updateRow = statement({
@@ -108,7 +135,7 @@ const restoreStock = statement({
       select p.id from products p where p.tenant_id = $1 and p.id in (select product_id from item)
       order by p.id for no key update
     )
-    update products p set stock = p.stock + item.quantity, updated_at = now()
+    update products p set stock = least(p.stock::bigint + item.quantity, ${stockMax}), updated_at = now()
     from item join locked on locked.id = item.product_id
     where p.tenant_id = $1 and p.id = item.product_id`,
 })
@@ -121,7 +148,7 @@ export type OrderFilter = {
   readonly number: number | null
   /** Part of the customer's name or phone. */
   readonly search: string | null
-  /** Made at this time or later. */
+  /** Made at this time or later: an order is as old as its id. */
   readonly from: Date | null
   /** Made before. */
   readonly to: Date | null
@@ -145,7 +172,7 @@ export async function listOrders(
 function byBestIndex(filter: OrderFilter) {
   if (filter.number !== null) return selectByNumber
   if (filter.customerId !== null) return selectOfCustomer
-  if (filter.sellerId !== null) return selectOfSeller
+  if (filter.sellerId !== null) return filter.status === null ? selectOfSeller : selectOfSellerByStatus
   return filter.status === null ? selectNewest : selectByStatus
 }
 

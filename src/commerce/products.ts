@@ -1,5 +1,6 @@
-import { type Ids, lastId } from '../lib/ids.ts'
+import { firstId, type Ids, lastId } from '../lib/ids.ts'
 import { isDuplicate, type Transaction } from '../stores/postgres/database.ts'
+import { firstRows, ifGiven } from '../stores/postgres/list-sql.ts'
 import { nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 
 const columns = `id, sku, name, description, price_minor, currency, stock, active, image_url, created_at, updated_at`
@@ -19,6 +20,9 @@ const row = {
 
 /** Something a tenant sells. `price_minor` is in minor units of `currency` (ISO 4217). */
 export type Product = RowOf<typeof row>
+
+/** As many pieces as a product can have. */
+export const stockMax = 1_000_000_000
 
 /** What a person decides about a product. */
 export type ProductFields = Pick<
@@ -56,23 +60,50 @@ const updateRow = statement({
     where tenant_id = $1 and id = $2 returning ${columns}`,
 })
 
-const selectPage = statement({
+const pageParams = ['tenant_id', 'before_id', 'active', 'in_stock', 'search', 'sku', 'limit'] as const
+
+const filters = ifGiven(
+  '$5::text',
+  '(position(plain_text($5) in plain_text(p.name)) > 0 or position(plain_text($5) in plain_text(p.sku)) > 0)',
+)
+const shown = `${ifGiven('$3::bool', 'p.active = $3')} and ${ifGiven('$4::bool', 'p.in_stock = $4')}`
+const ofSku = ifGiven('$6::text', 'p.sku = $6')
+
+const selectNewest = statement({
   name: 'product_list',
-  params: ['tenant_id', 'before_id', 'active', 'in_stock', 'search', 'limit'],
+  params: pageParams,
   row,
-  sql: `select ${columns} from products
-    where tenant_id = $1 and id < $2::uuid and ($3::bool is null or active = $3)
-      and ($4::bool is null or (stock > 0) = $4)
-      and ($5::text is null or position(plain_text($5) in plain_text(name)) > 0
-        or position(lower($5) in lower(sku)) > 0)
-    order by id desc limit $6`,
+  sql: firstRows(
+    `select ${columns} from products p
+      where p.tenant_id = $1 and p.id < $2::uuid and ${filters} and ${shown} and ${ofSku} order by p.id desc`,
+    '$7',
+  ),
+})
+
+// A page out of each of the two or four parts that the filters leave, of which the newest are taken. Columns are compared
+// as rows, not one by one: so no other index will do, which could read a million products to find the few that fit.
+const selectShown = statement({
+  name: 'product_list_shown',
+  params: pageParams,
+  row,
+  sql: `select p.* from unnest(array[true, false]) as a (active) cross join unnest(array[true, false]) as s (in_stock)
+    cross join lateral (${firstRows(
+      `select ${columns} from products p
+        where p.tenant_id = $1 and (p.active, p.in_stock, p.id) < (a.active, s.in_stock, $2::uuid)
+          and (p.active, p.in_stock, p.id) >= (a.active, s.in_stock, '${firstId}'::uuid) and ${filters} and ${ofSku}
+        order by p.active desc, p.in_stock desc, p.id desc`,
+      '$7',
+    )}) p
+    where ${ifGiven('$3::bool', 'a.active = $3')} and ${ifGiven('$4::bool', 's.in_stock = $4')}
+    order by p.id desc limit $7`,
 })
 
 const selectBySku = statement({
   name: 'product_list_by_sku',
-  params: ['tenant_id', 'sku', 'before_id'],
+  params: pageParams,
   row,
-  sql: `select ${columns} from products where tenant_id = $1 and sku = $2 and id < $3::uuid`,
+  sql: `select ${columns} from products p
+    where p.tenant_id = $1 and p.sku = $6::text and p.id < $2::uuid and ${filters} and ${shown} limit $7`,
 })
 
 const selectOne = statement({
@@ -180,9 +211,21 @@ export async function listProducts(
   page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number } & ProductFilter,
 ): Promise<Product[]> {
   const { tenantId, limit, active, inStock, search, sku } = page
-  const common = { tenant_id: tenantId, before_id: page.beforeId ?? lastId }
-  if (sku !== null) return await tx.run(selectBySku, { ...common, sku })
-  return await tx.run(selectPage, { ...common, active, in_stock: inStock, search, limit })
+  const values = {
+    tenant_id: tenantId,
+    before_id: page.beforeId ?? lastId,
+    active,
+    in_stock: inStock,
+    search,
+    sku,
+    limit,
+  }
+  return await tx.run(byBestIndex(page), values)
+}
+
+function byBestIndex(filter: ProductFilter) {
+  if (filter.sku !== null) return selectBySku
+  return filter.active === null && filter.inStock === null ? selectNewest : selectShown
 }
 
 /** Undefined where the tenant has no such product. */

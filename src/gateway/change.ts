@@ -24,11 +24,11 @@ export type Change = {
   readonly events?: readonly FeedEvent[]
 }
 
-/** The resources whose answers show each resource. */
+/** The resources whose answers show each resource, or are searched by what it says. */
 const shownBy: Readonly<Partial<Record<Resource, readonly Resource[]>>> = {
   orders: ['orders', 'products'],
   flows: ['flows', 'bots'],
-  customers: ['customers', 'conversations'],
+  customers: ['customers', 'conversations', 'orders'],
   sellers: ['sellers', 'users', 'orders', 'conversations'],
 }
 

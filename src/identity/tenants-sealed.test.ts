@@ -115,11 +115,19 @@ test('the transaction of a tenant sees, changes and deletes its own rows only, i
 test('it cannot give a row of its own to another tenant', async () => {
   const refused = '42501'
   for (const table of await tenantTables()) {
-    const stolen = `insert into ${table} select (jsonb_populate_record(t, jsonb_build_object('tenant_id', '${theirs}'))).*
-      from ${table} t limit 1`
+    const columns = await writtenColumns(table)
+    const stolen = `insert into ${table} (${columns.join(', ')})
+      select ${columns.map(column => (column === 'tenant_id' ? `'${theirs}'` : column)).join(', ')} from ${table} limit 1`
     expect([table, await as('dashoffice_app', ours, stolen)]).toEqual([table, refused])
   }
 })
+
+/** Those that are not computed from others. */
+async function writtenColumns(table: string): Promise<string[]> {
+  const rows: { name: string }[] = await admin`select attname as name from pg_attribute
+    where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attgenerated = ''`
+  return rows.map(row => row.name)
+}
 
 test('without a tenant, and without a role, there are no rows', async () => {
   for (const table of [...(await tenantTables()), 'tenants'])

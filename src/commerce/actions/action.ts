@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Ids } from '../../lib/ids.ts'
 import type { Json } from '../../lib/json.ts'
+import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 
 /** Whose conversation calls, and what its flow wrote as `input`. */
@@ -9,6 +10,8 @@ export type ActionCall<TInput = Json> = {
   readonly customerId: string
   readonly conversationId: string
   readonly input: TInput
+  /** Takes what the tenant's sockets are to be told, once the turn's transaction is committed. */
+  readonly tell?: ((event: FeedEvent) => void) | undefined
 }
 
 /** What the flow gets back: a value for its variable, or an error for its `error` step. */

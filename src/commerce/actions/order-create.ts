@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { isUuid } from '../../lib/ids.ts'
 import { createOrder, type OrderCreated, orderItemsMax, orderQuantityMax } from '../create-order.ts'
-import type { Order } from '../orders.ts'
+import { type Order, orderEvent } from '../orders.ts'
 import { type ActionResult, makeAction } from './action.ts'
 
 const input = v.strictObject({
@@ -26,7 +26,9 @@ export const orderCreate = makeAction({
   async run(tx, ids, call) {
     const { tenantId, customerId, conversationId } = call
     const { items, notes } = call.input
-    return resultOf(await createOrder(tx, ids, { tenantId, customerId, conversationId, items, notes }))
+    const created = await createOrder(tx, ids, { tenantId, customerId, conversationId, items, notes })
+    if (created.kind === 'created') call.tell?.(orderEvent('order.created', created.order))
+    return resultOf(created)
   },
 })
 

@@ -10,9 +10,9 @@ afterAll(() => gateway.close())
 const ana = { name: 'Ana', phone: '+573001234567' }
 const config = { access_token: 'token', app_secret: 'secret', verify_token: 'verify' }
 
-async function addBot(as: Caller, number: string): Promise<void> {
+async function addBot(as: Caller, number: string): Promise<string> {
   const body = { name: number, provider: 'meta', config: { ...config, phone_number_id: number } }
-  expect((await gateway.call('POST', '/api/bots', { as, body })).status).toBe(201)
+  return textAt(await gateway.call('POST', '/api/bots', { as, body }), 'id')
 }
 const add = (as: Caller, body: unknown) => gateway.call('POST', '/api/customers', { as, body })
 
@@ -101,4 +101,83 @@ test('a customer who ordered is not removed', async () => {
   expect((await gateway.call('POST', '/api/orders', { as, body: order })).status).toBe(201)
   const refused = await gateway.call('DELETE', `/api/customers/${customer_id}`, { as })
   expect([refused.status, at(refused, 'detail')]).toEqual([409, 'The customer has orders, which name them.'])
+})
+
+test('a request sent again under its key adds no second customer', async () => {
+  const as = await gateway.addCaller()
+  const post = () =>
+    gateway.call('POST', '/api/customers', { as, body: { name: 'Ana' }, headers: { 'idempotency-key': 'key-1' } })
+  const [first, again] = [await post(), await post()]
+  expect([first.status, again.status, again.text]).toEqual([201, 201, first.text])
+  expect(column(await gateway.call('GET', '/api/customers', { as }), 'id')).toEqual([at(first, 'id')])
+})
+
+test('a customer whom somebody else changed meanwhile is neither changed nor removed', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, ana)
+  const path = `/api/customers/${textAt(made, 'id')}`
+  const headers = { 'if-match': made.headers.get('etag') ?? '' }
+  expect((await gateway.call('GET', path, { as })).headers.get('etag')).toBe(headers['if-match'])
+  expect((await gateway.call('PUT', path, { as, body: { name: 'Anita' }, headers })).status).toBe(200)
+  expect((await gateway.call('PUT', path, { as, body: { name: 'Ana María' }, headers })).status).toBe(412)
+  expect((await gateway.call('DELETE', path, { as, headers })).status).toBe(412)
+  expect(at(await gateway.call('GET', path, { as }), 'name')).toBe('Anita')
+})
+
+test('who added, changed and removed a customer is in the audit log', async () => {
+  const as = await gateway.addCaller()
+  const path = `/api/customers/${textAt(await add(as, ana), 'id')}`
+  await gateway.call('PUT', path, { as, body: { name: 'Anita' } })
+  await gateway.call('DELETE', path, { as })
+  const log = await gateway.call('GET', '/api/audit?resource=customers', { as })
+  expect(column(log, 'action')).toEqual(['customer.deleted', 'customer.updated', 'customer.created'])
+  expect([at(log, 'data.1.before.name'), at(log, 'data.1.after.name')]).toEqual(['Ana', 'Anita'])
+})
+
+test('customers are found by part of their name, phone or address, by phone, and by what a bot knows them by', async () => {
+  const as = await gateway.addCaller()
+  const shared = { kind: 'bsuid', value: 'CO.shared' }
+  const [firstBot, first] = [
+    await addBot(as, '10'),
+    textAt(await add(as, { ...ana, name: 'Ána', identities: [shared] }), 'id'),
+  ]
+  const secondBot = await addBot(as, '11')
+  const email = 'LUZ@example.com'
+  const luz = textAt(await add(as, { name: 'Luz', email, identities: [{ kind: 'lid', value: '777' }] }), 'id')
+  const list = async (query: string) => column(await gateway.call('GET', `/api/customers${query}`, { as }), 'id')
+  expect(await list('?q=ANA')).toEqual([first])
+  expect(await list('?q=luz@')).toEqual([luz])
+  expect(await list('?q=00123')).toEqual([first])
+  expect(await list('?phone=%2B573001234567')).toEqual([first])
+  expect(await list('?phone=%2B573001234567&q=luz')).toEqual([])
+  expect(await list('?identity=CO.shared')).toEqual([first])
+  expect(await list('?identity=%2B573001234567')).toEqual([first])
+  expect(await list('?identity=777&phone=%2B573001234567')).toEqual([])
+  expect(await list(`?bot_id=${firstBot}`)).toEqual([luz, first])
+  expect(await list(`?bot_id=${firstBot}&limit=1`)).toEqual([luz])
+  expect(await list(`?bot_id=${firstBot}&identity=CO.shared`)).toEqual([first])
+  // The second bot came later: it was told the phones there were, not what the first knows people by.
+  expect(await list(`?bot_id=${secondBot}&identity=CO.shared`)).toEqual([])
+  expect(await list(`?bot_id=${secondBot}&identity=777&q=luz`)).toEqual([luz])
+  expect(await list(`?bot_id=${crypto.randomUUID()}`)).toEqual([])
+  expect((await gateway.call('GET', '/api/customers?phone=300', { as })).status).toBe(422)
+})
+
+test('a customer of a bot is on one page only, however many identities they have', async () => {
+  const as = await gateway.addCaller()
+  const bot = await addBot(as, '12')
+  const ids: string[] = []
+  for (let number = 0; number < 5; number++) {
+    const identities = ['bsuid', 'lid'].map(kind => ({ kind, value: `${kind}-${number}` }))
+    ids.unshift(textAt(await add(as, { name: 'Ana', phone: `+57300000000${number}`, identities }), 'id'))
+  }
+  const seen: unknown[] = []
+  for (let cursor: unknown = ''; cursor !== null; ) {
+    const page = await gateway.call('GET', `/api/customers?bot_id=${bot}&limit=2${cursor && `&cursor=${cursor}`}`, {
+      as,
+    })
+    seen.push(...column(page, 'id'))
+    cursor = at(page, 'next_cursor')
+  }
+  expect(seen).toEqual(ids)
 })

@@ -3,16 +3,15 @@ import * as v from 'valibot'
 import {
   type Customer,
   type CustomerDeleted,
-  type CustomerFilter,
   type CustomerWritten,
   createCustomer,
   deleteCustomer,
   findCustomer,
   identityKinds,
-  listCustomers,
   lockCustomer,
   updateCustomer,
 } from '../../commerce/customers.ts'
+import { listCustomers } from '../../commerce/list-customers.ts'
 import { AppError } from '../../lib/errors.ts'
 import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
@@ -37,8 +36,12 @@ import {
 const identitiesMax = 20
 const variablesBytesMax = 64 * 1024
 
+const identityValue = text(256)
 const identity = v.pipe(
-  v.strictObject({ kind: v.picklist(identityKinds, `Must be one of ${identityKinds.join(', ')}`), value: text(256) }),
+  v.strictObject({
+    kind: v.picklist(identityKinds, `Must be one of ${identityKinds.join(', ')}`),
+    value: identityValue,
+  }),
   v.check(({ kind, value }) => kind !== 'phone' || v.is(phone, value), 'A phone must be in E.164, like +573001234567'),
 )
 const fields = {
@@ -68,10 +71,9 @@ const customer = named(
   'Customer',
   v.strictObject({
     id: uuid,
-    name: v.string(),
-    phone: v.nullable(v.string()),
-    email: v.nullable(v.string()),
-    identities: v.array(v.strictObject({ kind: v.picklist(identityKinds), value: v.string() })),
+    ...fields,
+    // Two customers who turned out to be one have the identities and the variables of both.
+    identities: v.array(identity),
     variables: jsonObject,
     created_at: time,
     updated_at: time,
@@ -85,22 +87,34 @@ export function customerRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'List customers, newest first', answers: { 200: pageOf(customer) } }),
+    describe({
+      tag,
+      summary: 'List customers, newest first',
+      description:
+        'With `bot_id` those whom the bot knows: by this `identity`, where one is given. Filters are combined.',
+      answers: { 200: pageOf(customer) },
+    }),
     may('customers:read'),
     query(
       v.strictObject({
         ...pageQuery,
         q: v.optional(searchText('Part of the name, the phone or the e-mail address')),
         phone: v.optional(phone),
-        bsuid: v.optional(text(256)),
-        lid: v.optional(text(256)),
+        identity: v.optional(v.pipe(identityValue, v.description('What WhatsApp knows them by, of any kind'))),
+        bot_id: v.optional(uuid),
       }),
     ),
     async context => {
       const { limit, cursor, ...filter } = context.req.valid('query')
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
       const rows = await readInTenant(parts, context, (tx, { tenantId }) =>
-        listCustomers(tx, { tenantId, beforeId, limit: limit + 1 }, filterOf(filter)),
+        listCustomers(tx, {
+          ...{ tenantId, beforeId, limit: limit + 1 },
+          search: filter.q?.trim() || null,
+          phone: filter.phone ?? null,
+          identity: filter.identity ?? null,
+          botId: filter.bot_id ?? null,
+        }),
       )
       return context.json(toPage(rows, limit, row => [row.id]))
     },
@@ -181,21 +195,6 @@ export function customerRoutes(parts: Parts): Hono<Env> {
     },
   )
   return app
-}
-
-/** One filter at a time: each has its own index, or reads through all. */
-function filterOf(
-  filter: {
-    readonly [K in 'q' | (typeof identityKinds)[number]]?: string | undefined
-  },
-): CustomerFilter {
-  const given = (['q', ...identityKinds] as const).filter(name => filter[name] !== undefined)
-  const [first, second] = given
-  if (second !== undefined) throw invalid([{ path: second, message: `Cannot be combined with ${first}` }])
-  if (first === undefined) return null
-  const value = filter[first] ?? ''
-  if (first !== 'q') return { identity: { kind: first, value } }
-  return value.trim() === '' ? null : { search: value.trim() }
 }
 
 /** Throws in the transaction, so that what was refused rolls back. */

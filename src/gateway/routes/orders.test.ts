@@ -117,12 +117,149 @@ test('a cancelled order puts its items back in stock, once', async () => {
   expect(await stockOf(shop)).toBe(5)
 })
 
-test('orders are listed newest first, by status and by customer', async () => {
+test('an unknown product is named by its place among the items, also one that is not sold any more', async () => {
+  const { as, customer_id, product_id } = await openShop()
+  await gateway.call('PUT', `/api/products/${product_id}`, { as, body: { active: false } })
+  const items = [crypto.randomUUID(), product_id].map(id => ({ product_id: id, quantity: 1 }))
+  const refused = await gateway.call('POST', '/api/orders', { as, body: { customer_id, items } })
+  expect(refused.status).toBe(422)
+  expect([0, 1].map(index => at(refused, `errors.${index}.path`))).toEqual(['items.0.product_id', 'items.1.product_id'])
+})
+
+test('a move that is refused says which are allowed', async () => {
   const shop = await openShop()
-  const ids = [textAt(await order(shop, 1), 'id'), textAt(await order(shop, 1), 'id')].reverse()
-  const list = async (query: string) => column(await gateway.call('GET', `/api/orders${query}`, { as: shop.as }), 'id')
-  expect(await list('')).toEqual(ids)
-  expect(await list('?status=confirmed')).toEqual([])
-  expect(await list(`?status=pending&customer_id=${shop.customer_id}`)).toEqual(ids)
-  expect(await list(`?customer_id=${crypto.randomUUID()}`)).toEqual([])
+  const path = `/api/orders/${textAt(await order(shop, 1), 'id')}`
+  const move = async (status: string) =>
+    at(await gateway.call('PUT', path, { as: shop.as, body: { status } }), 'detail')
+  expect(await move('shipped')).toBe(
+    'An order that is pending cannot become shipped. It can become confirmed or cancelled.',
+  )
+  await move('cancelled')
+  expect(await move('pending')).toBe('An order that is cancelled cannot become pending. It stays as it is.')
+})
+
+test('each move is in the audit log, and what was refused is not', async () => {
+  const shop = await openShop()
+  const path = `/api/orders/${textAt(await order(shop, 1), 'id')}`
+  for (const status of ['confirmed', 'shipped', 'paid', 'cancelled'])
+    await gateway.call('PUT', path, { as: shop.as, body: { status } })
+  const log = await gateway.call('GET', '/api/audit?resource=orders', { as: shop.as })
+  const moves = [0, 1, 2, 3].map(index => [
+    at(log, `data.${index}.before.status`),
+    at(log, `data.${index}.after.status`),
+  ])
+  expect(column(log, 'action')).toEqual(['order.updated', 'order.updated', 'order.updated', 'order.created'])
+  expect(moves).toEqual([
+    ['paid', 'cancelled'],
+    ['confirmed', 'paid'],
+    ['pending', 'confirmed'],
+    [undefined, 'pending'],
+  ])
+})
+
+test('the sockets are told of each order that is made or changed, as the API shows it', async () => {
+  const shop = await openShop()
+  const told: unknown[] = []
+  const unsubscribe = gateway.bus.subscribe(`events:${shop.as.tenantId}`, text => told.push(...JSON.parse(text)))
+  const made = await order(shop, 1)
+  await order(shop, 1_000)
+  const path = `/api/orders/${textAt(made, 'id')}`
+  const changed = await gateway.call('PUT', path, { as: shop.as, body: { status: 'confirmed' } })
+  await gateway.call('PUT', path, { as: shop.as, body: { status: 'pending' } })
+  unsubscribe()
+  expect(told).toMatchObject([
+    { type: 'order.created', data: made.json },
+    { type: 'order.updated', data: changed.json },
+  ])
+})
+
+test('what making and changing an order answers is what reading it does, with the same ETag', async () => {
+  const shop = await openShop()
+  const made = await order(shop, 2)
+  const path = `/api/orders/${textAt(made, 'id')}`
+  const read = await gateway.call('GET', path, { as: shop.as })
+  expect([read.text, read.headers.get('etag')]).toEqual([made.text, made.headers.get('etag')])
+  const match = { 'if-match': made.headers.get('etag') ?? '' }
+  const put = (body: unknown) => gateway.call('PUT', path, { as: shop.as, body, headers: match })
+  const changed = await put({ status: 'confirmed', notes: 'at the door' })
+  expect(changed.status).toBe(200)
+  expect((await put({ status: 'cancelled' })).status).toBe(412)
+  expect((await gateway.call('GET', path, { as: shop.as })).text).toBe(changed.text)
+  expect(await stockOf(shop)).toBe(8)
+})
+
+test('an order is sent back whole, and its notes are taken away', async () => {
+  const shop = await openShop()
+  const made = await gateway.call('POST', '/api/orders', {
+    as: shop.as,
+    body: { customer_id: shop.customer_id, items: [{ product_id: shop.product_id, quantity: 1 }], notes: 'quick' },
+  })
+  expect(at(made, 'notes')).toBe('quick')
+  const body = { ...JSON.parse(made.text), notes: null, total_minor: 1 }
+  const sentBack = await gateway.call('PUT', `/api/orders/${textAt(made, 'id')}`, { as: shop.as, body })
+  expect([at(sentBack, 'notes'), at(sentBack, 'total_minor')]).toEqual([null, 250])
+})
+
+const list = async (as: Caller, query = '') => column(await gateway.call('GET', `/api/orders${query}`, { as }), 'id')
+
+test('orders are listed newest first, by status, customer, number and seller, and by several of them', async () => {
+  const shop = await openShop()
+  const { as } = shop
+  const seller = textAt(await gateway.call('POST', '/api/sellers', { as, body: { name: 'Luz' } }), 'id')
+  const [first, second, third] = [
+    textAt(await order(shop, 1), 'id'),
+    textAt(await order(shop, 1), 'id'),
+    textAt(await order(shop, 1), 'id'),
+  ]
+  const put = (id: string, body: unknown) => gateway.call('PUT', `/api/orders/${id}`, { as, body })
+  await put(first, { seller_id: seller })
+  await put(third, { seller_id: seller, status: 'confirmed' })
+  expect(await list(as)).toEqual([third, second, first])
+  expect(await list(as, '?status=confirmed')).toEqual([third])
+  expect(await list(as, '?status=paid')).toEqual([])
+  expect(await list(as, `?status=pending&customer_id=${shop.customer_id}`)).toEqual([second, first])
+  expect(await list(as, `?customer_id=${crypto.randomUUID()}`)).toEqual([])
+  expect(await list(as, '?number=2')).toEqual([second])
+  expect(await list(as, '?number=2&status=confirmed')).toEqual([])
+  expect(await list(as, `?seller_id=${seller}`)).toEqual([third, first])
+  expect(await list(as, `?seller_id=${seller}&status=pending`)).toEqual([first])
+  expect(await list(as, `?seller_id=${seller}&status=pending&number=3`)).toEqual([])
+  await put(first, { seller_id: null })
+  expect(await list(as, `?seller_id=${seller}`)).toEqual([third])
+})
+
+test('orders are found by part of the name or the phone of their customer, as it is now', async () => {
+  const shop = await openShop()
+  const body = { name: 'Sofía Núñez', phone: '+573005550199' }
+  const customer_id = textAt(await gateway.call('POST', '/api/customers', { as: shop.as, body }), 'id')
+  const id = textAt(await order({ ...shop, customer_id }, 1), 'id')
+  await order(shop, 1)
+  for (const q of ['SOFIA', 'núñ', 'nun', '5550199', '%2B5730055'])
+    expect([q, await list(shop.as, `?q=${q}`)]).toEqual([q, [id]])
+  for (const q of ['sofia ana', '%25', '_']) expect([q, await list(shop.as, `?q=${q}`)]).toEqual([q, []])
+  await gateway.call('PUT', `/api/customers/${customer_id}`, { as: shop.as, body: { name: 'Carla' } })
+  expect(await list(shop.as, '?q=SOFIA')).toEqual([])
+  expect(await list(shop.as, '?q=carla')).toEqual([id])
+})
+
+test('orders of a time begin with its first moment, and end before its last', async () => {
+  const shop = await openShop(40)
+  await Promise.all(Array.from({ length: 40 }, () => order(shop, 1)))
+  const all = await gateway.call('GET', '/api/orders?limit=100', { as: shop.as })
+  const [ids, times] = [column(all, 'id'), column(all, 'created_at')]
+  for (const time of new Set(times)) {
+    const since = ids.filter((_, index) => String(times[index]) >= String(time))
+    expect(await list(shop.as, `?limit=100&from=${time}`)).toEqual(since)
+    expect(await list(shop.as, `?limit=100&to=${time}`)).toEqual(ids.slice(since.length))
+    expect(await list(shop.as, `?limit=100&from=${time}&to=${time}`)).toEqual([])
+  }
+  expect(await list(shop.as, '?limit=100&from=1960-01-01T00:00:00Z&to=9999-12-31T23:59:59Z')).toEqual(ids)
+})
+
+test('a time that is none is refused', async () => {
+  const { as } = await openShop()
+  for (const time of ['yesterday', '2026-01-01', '2026-13-01T00:00:00Z']) {
+    const refused = await gateway.call('GET', `/api/orders?from=${time}`, { as })
+    expect([refused.status, at(refused, 'errors.0.path')]).toEqual([422, 'from'])
+  }
 })

@@ -8,6 +8,7 @@ import {
   movesOf,
   type Order,
   type OrderUpdated,
+  orderEvent,
   orderStatuses,
   updateOrder,
 } from '../../commerce/orders.ts'
@@ -18,7 +19,18 @@ import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Parts, readInTenant } from '../parts.ts'
-import { integer, numberText, readOnly, searchText, text, time, timeText, uuid } from '../schemas.ts'
+import {
+  amountMinor,
+  currency,
+  integer,
+  numberText,
+  readOnly,
+  searchText,
+  text,
+  time,
+  timeText,
+  uuid,
+} from '../schemas.ts'
 import {
   body,
   conditional,
@@ -33,40 +45,50 @@ import {
   query,
 } from '../steps.ts'
 
-const status = v.picklist(orderStatuses, `Must be one of ${orderStatuses.join(', ')}`)
-const notes = v.nullable(text(2_000, 0))
+const fields = {
+  status: v.picklist(orderStatuses, `Must be one of ${orderStatuses.join(', ')}`),
+  customer_id: uuid,
+  seller_id: v.nullable(uuid),
+  notes: v.nullable(text(2_000, 0)),
+}
+const generated = readOnly('id', 'number', 'conversation_id', 'total_minor', 'currency', 'created_at', 'updated_at')
 
 const newOrder = v.strictObject({
-  customer_id: uuid,
-  seller_id: v.optional(v.nullable(uuid)),
+  customer_id: fields.customer_id,
+  seller_id: v.optional(fields.seller_id),
   items: v.pipe(
     v.array(v.strictObject({ product_id: uuid, quantity: integer(1, orderQuantityMax) })),
     v.minLength(1, 'Must not be empty'),
     v.maxLength(orderItemsMax, `Must have at most ${orderItemsMax}`),
   ),
-  notes: v.optional(notes),
+  notes: v.optional(fields.notes, null),
 })
 const orderChanges = v.strictObject({
-  status: v.optional(status),
-  notes: v.optional(notes),
-  seller_id: v.optional(v.nullable(uuid)),
-  ...readOnly('id', 'number', 'customer_id', 'conversation_id', 'total_minor', 'currency', 'items'),
-  ...readOnly('created_at', 'updated_at'),
+  status: v.optional(fields.status),
+  notes: v.optional(fields.notes),
+  seller_id: v.optional(fields.seller_id),
+  ...readOnly('customer_id', 'items'),
+  ...generated,
 })
 const order = named(
   'Order',
   v.strictObject({
     id: uuid,
-    number: v.number(),
-    customer_id: uuid,
-    seller_id: v.nullable(uuid),
+    number: integer(1, Number.MAX_SAFE_INTEGER),
+    customer_id: fields.customer_id,
+    seller_id: fields.seller_id,
     conversation_id: v.nullable(uuid),
-    status,
-    total_minor: v.number(),
-    currency: v.string(),
-    notes: v.nullable(v.string()),
+    status: fields.status,
+    total_minor: integer(0, Number.MAX_SAFE_INTEGER),
+    currency,
+    notes: fields.notes,
     items: v.array(
-      v.strictObject({ product_id: uuid, name: v.string(), quantity: v.number(), price_minor: v.number() }),
+      v.strictObject({
+        product_id: uuid,
+        name: text(200),
+        quantity: integer(1, orderItemsMax * orderQuantityMax),
+        price_minor: amountMinor,
+      }),
     ),
     created_at: time,
     updated_at: time,
@@ -80,12 +102,17 @@ export function orderRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'List orders, newest first', answers: { 200: pageOf(order) } }),
+    describe({
+      tag,
+      summary: 'List orders, newest first',
+      description: '`from` is the first moment that counts, `to` the first that does not. Filters are combined.',
+      answers: { 200: pageOf(order) },
+    }),
     may('orders:read'),
     query(
       v.strictObject({
         ...pageQuery,
-        status: v.optional(status),
+        status: v.optional(fields.status),
         customer_id: v.optional(uuid),
         seller_id: v.optional(uuid),
         number: v.optional(numberText),
@@ -97,8 +124,10 @@ export function orderRoutes(parts: Parts): Hono<Env> {
     async context => {
       const { limit, cursor, ...filter } = context.req.valid('query')
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
-      const rows = await readInTenant(parts, context, (tx, { tenantId, sellerId }) =>
-        listOrders(tx, {
+      const rows = await readInTenant(parts, context, async (tx, { tenantId, sellerId }) => {
+        // Who is tied to a seller finds nothing of another's.
+        if (sellerId !== null && ![undefined, sellerId].includes(filter.seller_id)) return []
+        return await listOrders(tx, {
           ...{ tenantId, beforeId, limit: limit + 1 },
           customerId: filter.customer_id ?? null,
           sellerId: sellerId ?? filter.seller_id ?? null,
@@ -107,10 +136,9 @@ export function orderRoutes(parts: Parts): Hono<Env> {
           search: filter.q?.trim() || null,
           from: filter.from ?? null,
           to: filter.to ?? null,
-        }),
-      )
-      const asked = filter.seller_id === undefined ? rows : rows.filter(row => row.seller_id === filter.seller_id)
-      return context.json(toPage(asked, limit, row => [row.id]))
+        })
+      })
+      return context.json(toPage(rows, limit, row => [row.id]))
     },
   )
   app.post(
@@ -126,15 +154,11 @@ export function orderRoutes(parts: Parts): Hono<Env> {
     idempotent,
     body(newOrder),
     async context => {
-      const { customer_id, items, notes, seller_id } = context.req.valid('json')
+      const { customer_id: customerId, items, notes, seller_id } = context.req.valid('json')
       return await answerChange(parts, context, 201, async (tx, caller, record) => {
-        const wanted = { customerId: customer_id, conversationId: null, items, notes: notes ?? undefined }
-        const sellerId = sellerOf(caller, seller_id)
-        const after = accept(
-          await createOrder(tx, parts.ids, { tenantId: caller.tenantId, ...wanted, sellerId }),
-          items,
-        )
-        const events = [{ type: 'order.created' as const, data: after }]
+        const wanted = { customerId, sellerId: sellerOf(caller, seller_id), conversationId: null, items, notes }
+        const after = accept(await createOrder(tx, parts.ids, { tenantId: caller.tenantId, ...wanted }), items)
+        const events = [orderEvent('order.created', after)]
         record({ action: 'order.created', resource: 'orders', id: after.id, before: null, after, events })
         return after
       })
@@ -156,7 +180,7 @@ export function orderRoutes(parts: Parts): Hono<Env> {
     '/:id',
     describe({
       tag,
-      summary: 'Move an order on, or change its notes',
+      summary: 'Move an order on, or change its notes or its seller',
       description:
         '`status` moves pending → confirmed → paid → shipped → delivered, one step at a time, or from any of them but ' +
         'the last to cancelled, which puts what was ordered back in stock.',
@@ -173,7 +197,7 @@ export function orderRoutes(parts: Parts): Hono<Env> {
         mustMatch(context, before)
         const changes = { status, notes, seller_id: seller_id === undefined ? undefined : sellerOf(caller, seller_id) }
         const after = moved(await updateOrder(tx, caller.tenantId, id, changes))
-        const events = [{ type: 'order.updated' as const, data: after }]
+        const events = [orderEvent('order.updated', after)]
         record({ action: 'order.updated', resource: 'orders', id, before, after, events })
         return after
       })

@@ -114,3 +114,55 @@ test('a list is read page by page, each product once, while others are added', a
   }
   expect(seen).toEqual(ids)
 })
+
+test('products are found by SKU, by part of their name or SKU, and by whether they are sold and in stock', async () => {
+  const as = await gateway.addCaller()
+  const add = async (body: object) =>
+    textAt(await gateway.call('POST', '/api/products', { as, body: { ...coffee, ...body } }), 'id')
+  const first = await add({ sku: 'CAFÉ-1', stock: 0 })
+  const tea = await add({ sku: 'tea', name: 'Té verde' })
+  const old = await add({ sku: 'tea-old', name: 'Té viejo', active: false })
+  const gone = await add({ sku: 'gone', name: 'Yerba', active: false, stock: 0 })
+  const list = async (query: string) => column(await gateway.call('GET', `/api/products${query}`, { as }), 'id')
+  expect(await list('?active=true')).toEqual([tea, first])
+  expect(await list('?active=false')).toEqual([gone, old])
+  expect(await list('?in_stock=true')).toEqual([old, tea])
+  expect(await list('?in_stock=false')).toEqual([gone, first])
+  expect(await list('?active=true&in_stock=false')).toEqual([first])
+  expect(await list('?active=false&in_stock=true&limit=1')).toEqual([old])
+  expect(await list('?sku=tea')).toEqual([tea])
+  expect(await list('?sku=TEA')).toEqual([])
+  expect(await list('?sku=tea&active=false')).toEqual([])
+  expect(await list('?q=TE')).toEqual([old, tea])
+  expect(await list('?q=te&active=true')).toEqual([tea])
+  expect(await list('?q=cafe-1')).toEqual([first])
+  expect(await list('?q=%25')).toEqual([])
+  expect((await gateway.call('GET', '/api/products?in_stock=1', { as })).status).toBe(422)
+})
+
+test('what is in stock follows each sale and each change', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await gateway.call('POST', '/api/products', { as, body: coffee }), 'id')
+  const customer_id = textAt(await gateway.call('POST', '/api/customers', { as, body: { name: 'Ana' } }), 'id')
+  const inStock = async () => column(await gateway.call('GET', '/api/products?in_stock=true', { as }), 'id')
+  expect(await inStock()).toEqual([id])
+  const order = { customer_id, items: [{ product_id: id, quantity: coffee.stock }] }
+  const made = await gateway.call('POST', '/api/orders', { as, body: order })
+  expect(await inStock()).toEqual([])
+  await gateway.call('PUT', `/api/orders/${textAt(made, 'id')}`, { as, body: { status: 'cancelled' } })
+  expect(await inStock()).toEqual([id])
+  await gateway.call('PUT', `/api/products/${id}`, { as, body: { stock: 0 } })
+  expect(await inStock()).toEqual([])
+})
+
+test('a cancelled order gives back no more pieces than a product can have', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await gateway.call('POST', '/api/products', { as, body: coffee }), 'id')
+  const customer_id = textAt(await gateway.call('POST', '/api/customers', { as, body: { name: 'Ana' } }), 'id')
+  const order = { customer_id, items: [{ product_id: id, quantity: 1 }] }
+  const made = await gateway.call('POST', '/api/orders', { as, body: order })
+  await gateway.call('PUT', `/api/products/${id}`, { as, body: { stock: 1_000_000_000 } })
+  const cancelled = { as, body: { status: 'cancelled' } }
+  expect((await gateway.call('PUT', `/api/orders/${textAt(made, 'id')}`, cancelled)).status).toBe(200)
+  expect(at(await gateway.call('GET', `/api/products/${id}`, { as }), 'stock')).toBe(1_000_000_000)
+})

@@ -8,6 +8,7 @@ import {
   type Product,
   type ProductWritten,
   removeProduct,
+  stockMax,
   updateProduct,
 } from '../../commerce/products.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -44,7 +45,7 @@ import {
 const required = { sku: text(64), name: text(200), price_minor: amountMinor, currency }
 const optional = {
   description: text(2_000, 0),
-  stock: integer(0, 1_000_000_000),
+  stock: integer(0, stockMax),
   active: v.boolean('Must be true or false'),
   image_url: v.nullable(webUrl),
 }
@@ -73,7 +74,12 @@ export function productRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'List products, newest first', answers: { 200: pageOf(product) } }),
+    describe({
+      tag,
+      summary: 'List products, newest first',
+      description: 'Filters are combined.',
+      answers: { 200: pageOf(product) },
+    }),
     may('products:read'),
     query(
       v.strictObject({
