@@ -1,5 +1,6 @@
 import { type OutboundContent, outboundContentSchema } from '../flow/content.ts'
 import { AppError } from '../lib/errors.ts'
+import type { Reach } from '../messaging/send.ts'
 import type { FeedEvent } from '../stores/feed.ts'
 import { named } from './json-schema.ts'
 
@@ -7,8 +8,17 @@ import { named } from './json-schema.ts'
 
 export const outboundContent = named('OutboundContent', outboundContentSchema)
 
-/** Refuses at once what would fail later: outside the 24 hours after a customer's message only templates are let in. */
-export function refuseAfterWindow(windowExpiresAt: Date | null, content: OutboundContent, nowMs: number): void {
+/**
+ * Refuses at once what would fail later for certain: where the bot is gone, where it knows nothing to write to, and what is
+ * no template outside the 24 hours after the customer's last message.
+ */
+export function refuseUnsendable(
+  { hasBot, hasAddress, windowExpiresAt }: Reach,
+  content: OutboundContent,
+  nowMs: number,
+): void {
+  if (!hasBot) throw new AppError('conflict', 'The bot of this conversation was removed.')
+  if (!hasAddress) throw new AppError('conflict', 'Nothing is known of the customer that this bot could write to.')
   if (content.type === 'template' || (windowExpiresAt !== null && windowExpiresAt.getTime() > nowMs)) return
   throw new AppError(
     'window_closed',

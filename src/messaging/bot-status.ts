@@ -2,12 +2,33 @@ import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
 import type { BotWithSecrets } from './find-bot.ts'
 
-const setStatus = statement({
-  name: 'bot_set_status',
-  params: ['tenant_id', 'bot_id', 'status', 'reason'],
+// How a bot stands with its provider. Only a bot that is `connected` sends: what the others have to send is held.
+
+const startCheck = statement({
+  name: 'bot_start_check',
+  params: ['tenant_id', 'bot_id'],
   row: {},
-  sql: `update bots set status = $3, status_reason = $4, updated_at = now()
-    where tenant_id = $1 and id = $2 and (status, status_reason) is distinct from ($3, $4)`,
+  sql: `update bots set status = 'connecting', status_reason = null, check_attempts = 0, check_due_at = now(),
+      updated_at = now()
+    where tenant_id = $1 and id = $2`,
+})
+
+// A bot that a person has disconnected stays so, and one that is connected sends on.
+const recheck = statement({
+  name: 'bot_recheck',
+  params: ['tenant_id', 'bot_id'],
+  row: {},
+  sql: `update bots set status = 'connecting', status_reason = null, check_attempts = 0, check_due_at = now(),
+      updated_at = now()
+    where tenant_id = $1 and id = $2 and status not in ('connected', 'disconnected')`,
+})
+
+const disconnect = statement({
+  name: 'bot_disconnect',
+  params: ['tenant_id', 'bot_id', 'reason'],
+  row: {},
+  sql: `update bots set status = 'disconnected', status_reason = $3, updated_at = now()
+    where tenant_id = $1 and id = $2 and status <> 'disconnected'`,
 })
 
 const refuseUnchanged = statement({
@@ -19,17 +40,20 @@ const refuseUnchanged = statement({
     returning id`,
 })
 
-/**
- * Says how a bot stands with its provider. What an `error` bot has to send is held until its settings are changed, or
- * the provider is heard of again.
- */
-export async function setBotStatus(
-  tx: Transaction,
-  bot: { readonly tenantId: string; readonly botId: string },
-  status: 'connected' | 'error',
-  reason: string | null,
-): Promise<void> {
-  await tx.run(setStatus, { tenant_id: bot.tenantId, bot_id: bot.botId, status, reason })
+/** Has the provider asked whether the bot may send, whatever was known of it. Publish `bot.changed` with its id after. */
+export async function connectBot(tx: Transaction, tenantId: string, botId: string): Promise<void> {
+  await tx.run(startCheck, { tenant_id: tenantId, bot_id: botId })
+}
+
+/** The same, where the provider was heard of: only for a bot that would send if it could. */
+export async function recheckBot(tx: Transaction, tenantId: string, botId: string): Promise<void> {
+  await tx.run(recheck, { tenant_id: tenantId, bot_id: botId })
+}
+
+/** Holds what the bot has to send until it is connected again. What customers write is taken all the same. */
+export async function disconnectBot(tx: Transaction, tenantId: string, botId: string): Promise<void> {
+  const reason = 'It was disconnected here: what it has to send waits until it is connected again.'
+  await tx.run(disconnect, { tenant_id: tenantId, bot_id: botId, reason })
 }
 
 /**

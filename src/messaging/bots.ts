@@ -36,14 +36,17 @@ const insertBot = statement({
     returning ${columns}`,
 })
 
-// Settings that were changed are tried again, whatever the provider said of the old ones.
+// Of settings that were changed the provider is asked anew, whatever it said of the old ones; not of a bot that a person
+// has disconnected.
 const updateRow = statement({
   name: 'bot_update',
   params: ['tenant_id', 'id', 'name', 'config', 'flow_id', 'is_config_new'],
   row,
   sql: `update bots set name = $3, config = $4::text::jsonb, flow_id = $5, updated_at = now(),
-      status = case when $6 then 'disconnected' else status end,
-      status_reason = case when $6 then null else status_reason end
+      status = case when $6 and status <> 'disconnected' then 'connecting' else status end,
+      status_reason = case when $6 and status <> 'disconnected' then null else status_reason end,
+      check_attempts = case when $6 then 0 else check_attempts end,
+      check_due_at = case when $6 then now() else check_due_at end
     where tenant_id = $1 and id = $2 returning ${columns}`,
 })
 

@@ -3,6 +3,7 @@ import type { ConversationState } from '../flow/state.ts'
 import { lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
+import { firstRows, ifGiven } from '../stores/postgres/list-sql.ts'
 import { json, nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
 import type { MessageError } from './status.ts'
 
@@ -15,7 +16,7 @@ export type Conversation = {
   readonly bot_id: string
   readonly customer_id: string
   /** Who writes, for a list that people read. */
-  readonly customer: { readonly name: string; readonly phone: string | null }
+  readonly customer: { readonly id: string; readonly name: string; readonly phone: string | null }
   readonly seller_id: string | null
   readonly status: string
   /** Messages and commands that could not be processed, see its problems. */
@@ -49,7 +50,8 @@ const row = {
 } as const
 const columns = `c.id, c.bot_id, c.customer_id, p.name as customer_name, p.phone as customer_phone, c.seller_id,
   (select count(*)::int from inbox i
-    where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is not null) as problems, c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
+    where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is not null) as problems,
+  c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
   (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_micros`
 
 const pageParams = [
@@ -63,42 +65,50 @@ const pageParams = [
   'search',
   'limit',
 ] as const
-const filters = `and ($5::uuid is null or k.bot_id = $5) and ($6::uuid is null or k.customer_id = $6)
-        and ($7::uuid is null or k.seller_id = $7)
-        and ($8::text is null or exists (
+const isSearched = `exists (
           select from customers p where p.tenant_id = k.tenant_id and p.id = k.customer_id
-            and (position(plain_text($8) in plain_text(p.name)) > 0 or position($8 in p.phone) > 0)))`
+            and (position(plain_text($8) in plain_text(p.name)) > 0 or position($8 in p.phone) > 0))`
+const filters = [
+  ifGiven('$5::uuid', 'k.bot_id = $5'),
+  ifGiven('$6::uuid', 'k.customer_id = $6'),
+  ifGiven('$7::uuid', 'k.seller_id = $7'),
+  ifGiven('$8::text', isSearched),
+].join(' and ')
 const before = `(k.last_message_at, k.id) < (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid)`
 
 // Each status has its part of the index, in order: what is asked for is merged from the tops of those parts.
-const selectPage = statement({
-  name: 'conversation_list',
-  params: pageParams,
-  row,
-  sql: `select ${columns}
-    from unnest($2::text[]) as s (status)
-    cross join lateral (
-      select k.* from conversations k
-      where k.tenant_id = $1 and k.status = s.status and ${before} ${filters}
-      order by k.last_message_at desc, k.id desc limit $9
-    ) c
-    join customers p on p.tenant_id = c.tenant_id and p.id = c.customer_id
-    order by c.last_message_at desc, c.id desc limit $9`,
-})
+function selectPage(name: string, own = 'true') {
+  const ofStatus = firstRows(
+    `select k.* from conversations k
+        where k.tenant_id = $1 and k.status = s.status and ${own} and ${before} and ${filters}
+        order by k.last_message_at desc, k.id desc`,
+    '$9',
+  )
+  const page = firstRows(
+    `select k.* from unnest($2::text[]) as s (status) cross join lateral (${ofStatus}) k
+      order by k.last_message_at desc, k.id desc`,
+    '$9',
+  )
+  return statement({
+    name,
+    params: pageParams,
+    row,
+    sql: `select ${columns} from (${page}) c join customers p on p.tenant_id = c.tenant_id and p.id = c.customer_id
+      order by c.last_message_at desc, c.id desc`,
+  })
+}
 
-const selectPageOfSeller = statement({
-  name: 'conversation_list_of_seller',
-  params: pageParams,
-  row,
-  sql: `select ${columns}
-    from (
-      select k.* from conversations k
-      where k.tenant_id = $1 and k.seller_id = $7::uuid and k.status = any ($2::text[]) and ${before} ${filters}
-      order by k.last_message_at desc, k.id desc limit $9
-    ) c
-    join customers p on p.tenant_id = c.tenant_id and p.id = c.customer_id
-    order by c.last_message_at desc, c.id desc limit $9`,
-})
+const selectNewest = selectPage('conversation_list')
+// Each by an index of its own. A customer has few conversations; of two filters the rest is looked for among those of one.
+const selectOfCustomer = selectPage('conversation_list_of_customer', 'k.customer_id = $6::uuid')
+const selectOfSeller = selectPage('conversation_list_of_seller', 'k.seller_id = $7::uuid')
+const selectOfBot = selectPage('conversation_list_of_bot', 'k.bot_id = $5::uuid')
+
+function pageFor(filter: { customerId: string | null; sellerId: string | null; botId: string | null }) {
+  if (filter.customerId !== null) return selectOfCustomer
+  if (filter.sellerId !== null) return selectOfSeller
+  return filter.botId === null ? selectNewest : selectOfBot
+}
 
 const selectOne = statement({
   name: 'conversation_find',
@@ -125,7 +135,7 @@ export async function listConversations(
     readonly limit: number
   },
 ): Promise<ListedConversation[]> {
-  const rows = await tx.run(page.sellerId === null ? selectPage : selectPageOfSeller, {
+  const rows = await tx.run(pageFor(page), {
     tenant_id: page.tenantId,
     statuses: page.status === null ? conversationStatuses : [page.status],
     bot_id: page.botId,
@@ -172,7 +182,7 @@ function shown(stored: RowOf<typeof row>): Conversation {
   const frame = run?.frames.at(-1)
   return {
     ...{ id, bot_id, customer_id },
-    customer: { name: stored.customer_name, phone: stored.customer_phone },
+    customer: { id: customer_id, name: stored.customer_name, phone: stored.customer_phone },
     ...{ seller_id, status, problems },
     flow_id: frame?.flow_id ?? null,
     flow_version: frame?.version ?? null,

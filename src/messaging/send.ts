@@ -1,9 +1,9 @@
 import type { OutboundContent } from '../flow/content.ts'
 import type { Ids } from '../lib/ids.ts'
-import type { Transaction } from '../stores/postgres/database.ts'
+import { sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { resolveConversations } from './receive-messages.ts'
-import { type Identity, resolveCustomers } from './resolve-customers.ts'
+import { type Identity, RaceLost, resolveCustomers } from './resolve-customers.ts'
 
 const insertMessage = statement({
   name: 'message_queue',
@@ -19,24 +19,58 @@ const insertMessage = statement({
     insert into outbox (tenant_id, conversation_id, id, bot_id) values ($1, $2, $3, $4)`,
 })
 
-// A turn notes the window; what the customer wrote a moment ago, or in a conversation before this one, counts too.
-const findWindow = statement({
-  name: 'message_find_window',
+// A turn notes the window; what the customer wrote a moment ago, or in a conversation before this one, counts too. The
+// addresses are those that the sender takes.
+const findReach = statement({
+  name: 'message_find_reach',
   params: ['tenant_id', 'conversation_id'],
-  row: { window_expires_at: nullable('timestamptz') },
-  sql: `select greatest(
-      (select max(o.window_expires_at) from conversations o
-        where o.tenant_id = c.tenant_id and o.customer_id = c.customer_id and o.bot_id = c.bot_id),
-      (select m.provider_at + interval '24 hours' from messages m
-        where m.tenant_id = c.tenant_id and m.conversation_id = c.id and m.direction = 'inbound'
-        order by m.id desc limit 1)) as window_expires_at
+  row: { has_bot: 'bool', has_address: 'bool', window_expires_at: nullable('timestamptz') },
+  sql: `select exists (select from bots b where b.tenant_id = c.tenant_id and b.id = c.bot_id) as has_bot,
+      exists (select from customer_identities i
+        where i.tenant_id = c.tenant_id and i.customer_id = c.customer_id and i.bot_id = c.bot_id
+          and i.kind in ('phone', 'bsuid')) as has_address,
+      greatest(
+        (select max(o.window_expires_at) from conversations o
+          where o.tenant_id = c.tenant_id and o.customer_id = c.customer_id and o.bot_id = c.bot_id),
+        (select m.provider_at + interval '24 hours' from messages m
+          where m.tenant_id = c.tenant_id and m.conversation_id = c.id and m.direction = 'inbound'
+          order by m.id desc limit 1)) as window_expires_at
     from conversations c where c.tenant_id = $1 and c.id = $2`,
 })
 
-/** Until when the customer of a conversation can be written to freely; null where they never wrote to this bot. */
-export async function windowEndOf(tx: Transaction, tenantId: string, conversationId: string): Promise<Date | null> {
-  const [found] = await tx.run(findWindow, { tenant_id: tenantId, conversation_id: conversationId })
-  return found?.window_expires_at ?? null
+/** What a person's message to a conversation would meet. */
+export type Reach = {
+  readonly hasBot: boolean
+  /** Whether the bot knows the customer by what a message can be sent to. */
+  readonly hasAddress: boolean
+  /** Until when the customer can be written to freely; null where they never wrote to this bot. */
+  readonly windowExpiresAt: Date | null
+}
+
+export async function reachOf(tx: Transaction, tenantId: string, conversationId: string): Promise<Reach> {
+  const [found] = await tx.run(findReach, { tenant_id: tenantId, conversation_id: conversationId })
+  if (found === undefined) throw new Error(`There is no conversation ${conversationId}`)
+  return { hasBot: found.has_bot, hasAddress: found.has_address, windowExpiresAt: found.window_expires_at }
+}
+
+/** Another transaction merged, removed or met the same customer at this moment. */
+const raceStates = new Set(['23503', '23505'])
+
+// Times of a transaction are those of its start: what it wrote itself has them.
+const findWritten = statement({
+  name: 'message_find_customer_written',
+  params: ['tenant_id', 'id'],
+  row: { is_new: 'bool', is_changed: 'bool' },
+  sql: `select created_at = now() as is_new, updated_at = now() as is_changed from customers
+    where tenant_id = $1 and id = $2`,
+})
+
+/** Who is reached, where, and what that has made of the customer. */
+export type Reached = {
+  readonly conversationId: string
+  readonly customerId: string
+  /** `phone_learnt`: the customer has a phone now, and had none. */
+  readonly customer: 'known' | 'made' | 'phone_learnt'
 }
 
 /**
@@ -47,13 +81,18 @@ export async function reachCustomer(
   tx: Transaction,
   ids: Ids,
   to: { readonly tenantId: string; readonly botId: string; readonly identity: Identity },
-): Promise<string> {
+): Promise<Reached> {
   const { tenantId, botId, identity } = to
   const asked = [{ tenantId, botId, sender: { identities: [identity], name: null } }]
-  const customerIds = await resolveCustomers(tx, ids, asked)
-  const [conversationId] = await resolveConversations(tx, ids, asked, customerIds)
-  if (conversationId === undefined) throw new Error('A customer without a conversation')
-  return conversationId
+  try {
+    const [customerId = ''] = await resolveCustomers(tx, ids, asked)
+    const [conversationId = ''] = await resolveConversations(tx, ids, asked, [customerId])
+    const [written] = await tx.run(findWritten, { tenant_id: tenantId, id: customerId })
+    const changed = written?.is_changed ? 'phone_learnt' : 'known'
+    return { conversationId, customerId, customer: written?.is_new ? 'made' : changed }
+  } catch (error) {
+    throw raceStates.has(sqlState(error) ?? '') ? new RaceLost() : error
+  }
 }
 
 /** Queues a message of a person to a conversation. Returns its id. Publish `outbox` on the bus once it is committed. */
@@ -65,7 +104,7 @@ export async function queueMessage(
     readonly conversationId: string
     readonly botId: string
     readonly content: OutboundContent
-    /** From `windowEndOf`. */
+    /** From `reachOf`. */
     readonly windowExpiresAt: Date | null
   },
 ): Promise<string> {

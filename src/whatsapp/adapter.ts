@@ -10,9 +10,11 @@ import type { Metrics } from '../lib/metrics.ts'
 import { opsRoutes } from '../lib/ops.ts'
 import { findBotWithSecrets } from '../messaging/find-bot.ts'
 import type { Bus } from '../stores/bus.ts'
+import type { Feed } from '../stores/feed.ts'
 import type { Health } from '../stores/health.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import { makeBotCache } from './bot-cache.ts'
+import { startChecks } from './check-bots.ts'
 import { type Inbound, makeInbound } from './inbound.ts'
 import type { WhatsAppProvider } from './provider.ts'
 import { metaProvider } from './providers/meta.ts'
@@ -30,6 +32,7 @@ type Options = {
   >
   readonly database: Database
   readonly bus: Bus
+  readonly feed: Feed
   readonly clock: Clock
   readonly ids: Ids
   readonly log: Log
@@ -39,7 +42,7 @@ type Options = {
   readonly isAlone: boolean
 }
 
-/** The role that speaks with the providers: takes webhooks in, and carries the outbox out. */
+/** The role that speaks with the providers: takes webhooks in, carries the outbox out, and asks whether bots may send. */
 export async function startAdapter(options: Options) {
   const { config, database, bus, clock, sealer } = options
   const providers = providersFor(config)
@@ -49,19 +52,21 @@ export async function startAdapter(options: Options) {
     clock,
   })
   const inbound = makeInbound({ ...options, bots, providers })
+  const timeoutMs = config.SEND_TIMEOUT_SECONDS * 1_000
+  const checks = startChecks({ ...options, providers, timeoutMs })
   const sender = await startSender({
     ...options,
     bots,
     providers,
     tenantMessagesPerMinute: config.RATE_LIMIT_MESSAGES_PER_MINUTE,
-    timeoutMs: config.SEND_TIMEOUT_SECONDS * 1_000,
+    timeoutMs,
     settleMs: config.SEND_SETTLE_SECONDS * 1_000,
   })
   return {
     fetch: webhookRoutes(inbound, options).fetch,
     async stop() {
       await inbound.drain()
-      await sender.stop()
+      await Promise.all([sender.stop(), checks.stop()])
       bots.close()
     },
   }

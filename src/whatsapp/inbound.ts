@@ -3,7 +3,7 @@ import { AppError } from '../lib/errors.ts'
 import { type Ids, isUuid } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import { setBotStatus } from '../messaging/bot-status.ts'
+import { recheckBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
@@ -24,7 +24,7 @@ export type Inbound = {
    * and stores nothing where the bot, the provider, the signature or the body is wrong.
    */
   receive(providerName: string, botId: string, request: WebhookRequest): Promise<void>
-  /** The answer to a provider's verification request. */
+  /** The answer to a provider's verification request. A bot that cannot send is checked again: it may be able to now. */
   handshake(providerName: string, botId: string, query: URLSearchParams): Promise<string>
   drain(): Promise<void>
 }
@@ -100,8 +100,7 @@ export function makeInbound(options: {
       const { bot, provider } = await findBot(providerName, botId)
       const answer = provider.handshake?.(query, bot.config) ?? null
       if (answer === null) throw new AppError('wrong_verify_token', 'The verify token is not the one of this bot.')
-      const at = { tenantId: bot.tenantId, botId: bot.id }
-      await database.transaction({ role: 'worker' }, tx => setBotStatus(tx, at, 'connected', null))
+      await database.transaction({ role: 'worker' }, tx => recheckBot(tx, bot.tenantId, bot.id))
       bus.publish('bot.changed', bot.id)
       return answer
     },

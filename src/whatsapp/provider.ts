@@ -51,6 +51,17 @@ export type SendResult =
   | { readonly kind: 'retry'; readonly error: MessageError; readonly pace: RetryPace; readonly triesMax?: number }
   | { readonly kind: 'failed' | 'account' | 'unknown'; readonly error: MessageError }
 
+/**
+ * What a provider says of a bot's account.
+ * - `connected`: messages may be sent; `reason` where that could not be found out, and only a send will tell.
+ * - `refused`: every send would be refused, for this reason.
+ * - `retry`: the provider could not be asked, or would not say.
+ */
+export type CheckResult =
+  | { readonly kind: 'connected'; readonly reason: string | null }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'retry'; readonly reason: string; readonly pace: RetryPace }
+
 export type RetryPace = 'soon' | 'later' | 'pair'
 
 /** Rates that a provider allows to one number; null where it names none. */
@@ -72,6 +83,8 @@ export type WhatsAppProvider = {
   parse(body: unknown, config: BotConfig): Webhook
   /** The text to answer a provider's verification request with; null where it is not one, or not for this bot. */
   handshake?(query: URLSearchParams, config: BotConfig): string | null
+  /** Asks whether the bot's settings are good. A provider without it has bots that are connected as soon as they are made. */
+  check?(config: BotConfig, signal: AbortSignal): Promise<CheckResult>
   send(message: OutboundMessage, config: BotConfig, signal: AbortSignal): Promise<SendResult>
 }
 

@@ -36,6 +36,8 @@ const inFlightMax = 200
 /** One bot whose provider hangs leaves the others their share. */
 const inFlightPerBotMax = 40
 const heldMs = 60_000
+/** The same for a bot that is being checked: it may be a moment only. */
+const connectingMs = 5_000
 /** Until a message goes out under the new settings that its bot was given during the send. */
 const changedMs = 1_000
 /** Until the first message of a bot that has its share in flight is looked at again, and from each to the next. */
@@ -150,7 +152,7 @@ export async function startSender(options: Options): Promise<Sender> {
   }
 
   function waitFor(message: DueMessage, route: Route, starting: Map<string, number>, now: number): number {
-    if (message.bot_status === 'error' || message.bot_status === 'logged_out') return heldMs
+    if (message.bot_status !== 'connected') return message.bot_status === 'connecting' ? connectingMs : heldMs
     const busy = (inFlightByBot.get(message.bot_id) ?? 0) + (starting.get(message.bot_id) ?? 0)
     if (busy >= inFlightPerBotMax) return slotOf(message.bot_id, now)
     const waitMs = admit(pace, limitsOf(message, route.provider), now)

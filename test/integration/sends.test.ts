@@ -150,7 +150,7 @@ test('a refusal of the token before the last does not stop a bot that was given 
   })
   await allDelivered(1)
   expect([...(await shop.admin`select status, status_reason from bots`)]).toEqual([
-    { status: 'disconnected', status_reason: null },
+    { status: 'connected', status_reason: null },
   ])
 }, 40_000)
 

@@ -147,7 +147,7 @@ test('a bot is listed, told how it is connected, and removed with its secrets', 
   const ids = [textAt(await add(as, '1'), 'id'), textAt(await add(as, '2'), 'id')].reverse()
   expect(column(await gateway.call('GET', '/api/bots', { as }), 'id')).toEqual(ids)
   const status = await gateway.call('GET', `/api/bots/${ids[0]}/status`, { as })
-  expect(status.json).toEqual({ status: 'disconnected', status_reason: null })
+  expect(status.json).toEqual({ status: 'connecting', status_reason: null })
   expect((await gateway.call('DELETE', `/api/bots/${ids[0]}`, { as })).status).toBe(204)
   expect((await gateway.call('GET', `/api/bots/${ids[0]}`, { as })).status).toBe(404)
   expect(await opened(ids[0] ?? '')).toBeNull()

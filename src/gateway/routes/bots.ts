@@ -1,8 +1,6 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
-import type { Caller } from '../../identity/callers.ts'
 import { AppError } from '../../lib/errors.ts'
-import { assignUnassigned } from '../../messaging/assign.ts'
 import { configSchemas, maskedSecret, providerNames } from '../../messaging/bot-config.ts'
 import {
   type Bot,
@@ -14,17 +12,12 @@ import {
   lockBot,
   updateBot,
 } from '../../messaging/bots.ts'
-import { findConversation } from '../../messaging/list-conversations.ts'
-import { queueMessage, reachCustomer, windowEndOf } from '../../messaging/send.ts'
-import type { FeedEvent } from '../../stores/feed.ts'
-import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
 import { named, shownAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { outboundContent, queuedEvent, refuseAfterWindow } from '../outbound.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Parts, readInTenant } from '../parts.ts'
-import { identity, jsonObject, phone, readOnly, searchText, text, time, uuid } from '../schemas.ts'
+import { jsonObject, readOnly, searchText, text, time, uuid } from '../schemas.ts'
 import {
   body,
   conditional,
@@ -38,6 +31,8 @@ import {
   notFound,
   query,
 } from '../steps.ts'
+import { botConnectionRoutes, botStatusFields, statusEvents } from './bot-connection.ts'
+import { botMessageRoutes } from './bot-messages.ts'
 
 const provider = v.picklist(providerNames, `Must be one of ${providerNames.join(', ')}`)
 const config = shownAs(
@@ -68,10 +63,6 @@ const botChanges = v.strictObject({
   ...generated,
 })
 
-const status = {
-  status: v.picklist(['disconnected', 'connecting', 'qr', 'connected', 'logged_out', 'error']),
-  status_reason: v.nullable(v.string()),
-}
 const bot = named(
   'Bot',
   v.strictObject({
@@ -80,16 +71,10 @@ const bot = named(
     provider,
     config: v.record(v.string(), v.string()),
     flow_id: v.nullable(uuid),
-    ...status,
+    ...botStatusFields,
     created_at: time,
     updated_at: time,
   }),
-)
-
-/** A phone as a text, or any identity. */
-const recipient = v.pipe(
-  v.union([phone, identity], 'Must be a phone in E.164, or an identity: {kind, value}'),
-  v.transform(to => (typeof to === 'string' ? { kind: 'phone' as const, value: to } : to)),
 )
 
 const tag = 'Bots'
@@ -106,7 +91,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
       v.strictObject({
         ...pageQuery,
         provider: v.optional(provider),
-        status: v.optional(status.status),
+        status: v.optional(botStatusFields.status),
         q: v.optional(searchText('Part of the name')),
       }),
     ),
@@ -153,21 +138,6 @@ export function botRoutes(parts: Parts): Hono<Env> {
       return context.json(found(one, 'bot'))
     },
   )
-  app.get(
-    '/:id/status',
-    describe({
-      tag,
-      summary: 'How a bot is connected',
-      answers: { 200: named('BotStatus', v.strictObject(status)) },
-      errors: ['not_found'],
-    }),
-    may('bots:read'),
-    async context => {
-      const id = idOf(context)
-      const one = found(await readInTenant(parts, context, (tx, { tenantId }) => findBot(tx, tenantId, id)), 'bot')
-      return context.json({ status: one.status, status_reason: one.status_reason })
-    },
-  )
   app.put(
     '/:id',
     describe({
@@ -190,8 +160,6 @@ export function botRoutes(parts: Parts): Hono<Env> {
         return after
       })
       bus.publish('bot.changed', id)
-      // What was held while the settings were wrong may go.
-      bus.publish('outbox')
       return response
     },
   )
@@ -219,56 +187,9 @@ export function botRoutes(parts: Parts): Hono<Env> {
       return response
     },
   )
-  app.post(
-    '/:id/messages',
-    describe({
-      tag,
-      summary: 'Write to anybody who has a phone or another identity',
-      description:
-        'The customer, and the conversation, are made where there are none. Who has not written in the last 24 hours ' +
-        'can be sent a template only.',
-      answers: { 202: v.strictObject({ message_id: uuid, conversation_id: uuid }) },
-      errors: ['not_found', 'conflict', 'window_closed'],
-    }),
-    may('conversations:write'),
-    idempotent,
-    body(v.strictObject({ to: recipient, content: outboundContent })),
-    async context => {
-      const [botId, { to, content }] = [idOf(context), context.req.valid('json')]
-      const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
-        const { tenantId } = caller
-        found(await findBot(tx, tenantId, botId), 'bot')
-        const conversationId = await reachCustomer(tx, ids, { tenantId, botId, identity: to })
-        await takeForSeller(tx, caller, conversationId)
-        const windowExpiresAt = await windowEndOf(tx, tenantId, conversationId)
-        refuseAfterWindow(windowExpiresAt, content, parts.clock.now())
-        const message = { tenantId, conversationId, botId, content, windowExpiresAt }
-        const messageId = await queueMessage(tx, ids, message)
-        record({
-          ...{ action: 'message.queued', resource: 'conversations', id: conversationId, before: null },
-          after: { message_id: messageId, content },
-          events: [queuedEvent(message, messageId, parts.clock.now())],
-        })
-        return { message_id: messageId, conversation_id: conversationId }
-      })
-      bus.publish('outbox')
-      return response
-    },
-  )
+  app.route('/', botConnectionRoutes(parts))
+  app.route('/', botMessageRoutes(parts))
   return app
-}
-
-/** Who is tied to a seller writes to nobody who talks with another one. */
-async function takeForSeller(tx: Transaction, { tenantId, sellerId }: Caller, conversationId: string): Promise<void> {
-  if (sellerId === null) return
-  await assignUnassigned(tx, { tenantId, id: conversationId }, sellerId)
-  const conversation = await findConversation(tx, tenantId, conversationId)
-  if (conversation?.seller_id !== sellerId)
-    throw new AppError('conflict', 'This customer talks with another seller of yours.')
-}
-
-function statusEvents(before: Bot, { id, status, status_reason }: Bot): FeedEvent[] {
-  return status === before.status ? [] : [{ type: 'bot.status', data: { id, status, status_reason } }]
 }
 
 /** Throws in the transaction, so that what was refused rolls back. */

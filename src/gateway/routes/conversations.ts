@@ -15,12 +15,12 @@ import {
   listMessages,
 } from '../../messaging/list-conversations.ts'
 import { listMailProblems, retryMail } from '../../messaging/mail-trouble.ts'
-import { queueMessage, windowEndOf } from '../../messaging/send.ts'
+import { queueMessage, reachOf } from '../../messaging/send.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { outboundContent, queuedEvent, refuseAfterWindow } from '../outbound.ts'
+import { outboundContent, queuedEvent, refuseUnsendable } from '../outbound.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { inTenant, type Parts, readInTenant } from '../parts.ts'
 import { json, jsonObject, searchText, text, time, uuid } from '../schemas.ts'
@@ -33,7 +33,7 @@ const conversation = named(
     id: uuid,
     bot_id: uuid,
     customer_id: uuid,
-    customer: v.strictObject({ name: v.string(), phone: v.nullable(v.string()) }),
+    customer: v.strictObject({ id: uuid, name: v.string(), phone: v.nullable(v.string()) }),
     seller_id: v.nullable(uuid),
     status,
     problems: v.pipe(v.number(), v.description('Messages and commands that could not be processed')),
@@ -215,9 +215,12 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
       const [conversationId, { content }] = [idOf(context), context.req.valid('json')]
       const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
         const { bot_id: botId } = await openConversation(tx, caller, conversationId)
-        const windowExpiresAt = await windowEndOf(tx, caller.tenantId, conversationId)
-        refuseAfterWindow(windowExpiresAt, content, parts.clock.now())
-        const message = { tenantId: caller.tenantId, conversationId, botId, content, windowExpiresAt }
+        const reach = await reachOf(tx, caller.tenantId, conversationId)
+        refuseUnsendable(reach, content, parts.clock.now())
+        const message = {
+          ...{ tenantId: caller.tenantId, conversationId, botId, content },
+          windowExpiresAt: reach.windowExpiresAt,
+        }
         const messageId = await queueMessage(tx, ids, message)
         record({
           action: 'message.queued',

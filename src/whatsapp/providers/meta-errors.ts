@@ -1,3 +1,4 @@
+import * as v from 'valibot'
 import type { MessageError } from '../../messaging/status.ts'
 import type { RetryPace, SendResult } from '../provider.ts'
 
@@ -55,6 +56,23 @@ const byCode = new Map(table.flatMap(([codes, kind, sentence]) => codes.map(code
 
 /** An error as Meta reports it, in an answer or in a status. */
 export type MetaError = { readonly code: number; readonly details: string; readonly isTransient: boolean }
+
+const errorAnswerSchema = v.object({
+  error: v.object({
+    code: v.number(),
+    message: v.optional(v.string(), ''),
+    error_data: v.optional(v.object({ details: v.optional(v.string()) })),
+    is_transient: v.optional(v.boolean(), false),
+  }),
+})
+
+/** The error that an answer of Meta's holds; null where it holds none. */
+export function readMetaError(body: unknown): MetaError | null {
+  const refused = v.safeParse(errorAnswerSchema, body)
+  if (!refused.success) return null
+  const { code, message, error_data, is_transient } = refused.output.error
+  return { code, details: error_data?.details ?? message, isTransient: is_transient }
+}
 
 /** The provider's code with plain words, and the provider's own after them. */
 export function explain({ code, details }: MetaError): MessageError {

@@ -3,20 +3,12 @@ import type { OutboundContent } from '../../flow/content.ts'
 import { equalBytes, equalTexts, hmacSha256 } from '../../lib/crypto.ts'
 import type { Identity } from '../../messaging/resolve-customers.ts'
 import type { BotConfig, OutboundMessage, SendResult, WebhookRequest, WhatsAppProvider } from '../provider.ts'
-import { classify } from './meta-errors.ts'
+import { checkNumber } from './meta-check.ts'
+import { classify, readMetaError } from './meta-errors.ts'
 import { parseMetaWebhook } from './meta-webhook.ts'
 import { codeOf, makePost, type Post, type Posted } from './post.ts'
 
 const answerSchema = v.object({ messages: v.pipe(v.array(v.object({ id: v.string() })), v.minLength(1)) })
-
-const errorAnswerSchema = v.object({
-  error: v.object({
-    code: v.number(),
-    message: v.optional(v.string(), ''),
-    error_data: v.optional(v.object({ details: v.optional(v.string()) })),
-    is_transient: v.optional(v.boolean(), false),
-  }),
-})
 
 /**
  * Meta's Cloud API. `baseUrl` has the version in it. Rates are Meta's: 80 messages a second and number, and to one
@@ -31,6 +23,7 @@ export function metaProvider(baseUrl: string): WhatsAppProvider {
     verify,
     parse: (body, config) => parseMetaWebhook(body, config.phone_number_id ?? ''),
     handshake,
+    check: (config, signal) => checkNumber(baseUrl, config, signal),
     send: (message, config, signal) => send(post, baseUrl, message, config, signal),
   }
 }
@@ -123,11 +116,8 @@ function interactive(type: string, text: string, action: object) {
 
 function readAnswer(status: number, text: string): SendResult {
   const body = parseJson(text)
-  const refused = v.safeParse(errorAnswerSchema, body)
-  if (refused.success) {
-    const { code, message, error_data, is_transient } = refused.output.error
-    return classify({ code, details: error_data?.details ?? message, isTransient: is_transient })
-  }
+  const error = readMetaError(body)
+  if (error !== null) return classify(error)
   const accepted = v.safeParse(answerSchema, body)
   const [first] = accepted.success ? accepted.output.messages : []
   if (status < 300 && first !== undefined) return { kind: 'sent', providerMessageId: first.id }
