@@ -45,6 +45,8 @@ test('a phone that is not E.164, an e-mail address that is none and an unknown k
   expect(at(answer, 'errors.1.path')).toBe('email')
   expect(at(answer, 'errors.2.path')).toBe('identities.0.kind')
   expect((await add(as, { variables: 'x' })).status).toBe(422)
+  const noPhone = await add(as, { identities: [{ kind: 'phone', value: '300' }] })
+  expect([noPhone.status, at(noPhone, 'errors.0.path')]).toEqual([422, 'identities.0.value'])
 })
 
 test('an identity is one customer of a tenant', async () => {

@@ -37,12 +37,13 @@ const identitiesMax = 20
 const variablesBytesMax = 64 * 1024
 
 const identityValue = text(256)
-const identity = v.pipe(
-  v.strictObject({
-    kind: v.picklist(identityKinds, `Must be one of ${identityKinds.join(', ')}`),
-    value: identityValue,
-  }),
-  v.check(({ kind, value }) => kind !== 'phone' || v.is(phone, value), 'A phone must be in E.164, like +573001234567'),
+const identity = v.variant(
+  'kind',
+  [
+    v.strictObject({ kind: v.literal('phone'), value: phone }),
+    v.strictObject({ kind: v.picklist(['bsuid', 'lid']), value: identityValue }),
+  ],
+  `Must be one of ${identityKinds.join(', ')}`,
 )
 const fields = {
   name: text(200, 0),
