@@ -1,6 +1,6 @@
 import type { InboundContent, OutboundContent } from '../flow/content.ts'
 import type { ConversationState } from '../flow/state.ts'
-import { lastId } from '../lib/ids.ts'
+import { firstId, lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { firstRows, ifGiven } from '../stores/postgres/list-sql.ts'
@@ -68,25 +68,31 @@ const pageParams = [
 const isSearched = `exists (
           select from customers p where p.tenant_id = k.tenant_id and p.id = k.customer_id
             and (position(plain_text($8) in plain_text(p.name)) > 0 or position($8 in p.phone) > 0))`
-const filters = [
-  ifGiven('$5::uuid', 'k.bot_id = $5'),
-  ifGiven('$6::uuid', 'k.customer_id = $6'),
-  ifGiven('$7::uuid', 'k.seller_id = $7'),
-  ifGiven('$8::text', isSearched),
-].join(' and ')
-const before = `(k.last_message_at, k.id) < (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid)`
+const filters = {
+  bot_id: ifGiven('$5::uuid', 'k.bot_id = $5'),
+  customer_id: ifGiven('$6::uuid', 'k.customer_id = $6'),
+  seller_id: ifGiven('$7::uuid', 'k.seller_id = $7'),
+  search: ifGiven('$8::text', isSearched),
+}
+const beforeAt = `timestamptz 'epoch' + $3::bigint * interval '1 microsecond'`
 
-// Each status has its part of the index, in order: what is asked for is merged from the tops of those parts.
-function selectPage(name: string, own = 'true') {
+/** Which conversations a page is taken from, in the order of the list, and the filter that this is instead of. */
+type Source = { readonly where: string; readonly order: string; readonly instead?: string }
+
+const inOrder = 'k.last_message_at desc, k.id desc'
+const isBefore = `(k.last_message_at, k.id) < (${beforeAt}, $4::uuid)`
+
+// Each status has its part of an index, in order: what is asked for is merged from the tops of those parts.
+function selectPage(name: string, source: Source) {
+  const others = Object.entries(filters).flatMap(([filter, sql]) => (filter === source.instead ? [] : [sql]))
   const ofStatus = firstRows(
     `select k.* from conversations k
-        where k.tenant_id = $1 and k.status = s.status and ${own} and ${before} and ${filters}
-        order by k.last_message_at desc, k.id desc`,
+        where k.tenant_id = $1 and ${[source.where, ...others].join(' and ')}
+        order by ${source.order}`,
     '$9',
   )
   const page = firstRows(
-    `select k.* from unnest($2::text[]) as s (status) cross join lateral (${ofStatus}) k
-      order by k.last_message_at desc, k.id desc`,
+    `select k.* from unnest($2::text[]) as s (status) cross join lateral (${ofStatus}) k order by ${inOrder}`,
     '$9',
   )
   return statement({
@@ -98,11 +104,29 @@ function selectPage(name: string, own = 'true') {
   })
 }
 
-const selectNewest = selectPage('conversation_list')
-// Each by an index of its own. A customer has few conversations; of two filters the rest is looked for among those of one.
-const selectOfCustomer = selectPage('conversation_list_of_customer', 'k.customer_id = $6::uuid')
-const selectOfSeller = selectPage('conversation_list_of_seller', 'k.seller_id = $7::uuid')
-const selectOfBot = selectPage('conversation_list_of_bot', 'k.bot_id = $5::uuid')
+/**
+ * Those with one value in a column. Compared as rows, and not by the value alone too, so that no index will do but the one
+ * that begins with the column, read from where the page begins.
+ */
+function having(column: keyof typeof filters, value: string): Source {
+  const place = `(k.${column}, k.status, k.last_message_at, k.id)`
+  return {
+    where: `k.${column} is not null and ${place} < (${value}, s.status, ${beforeAt}, $4::uuid)
+        and ${place} >= (${value}, s.status, timestamptz '-infinity', '${firstId}'::uuid)`,
+    order: `k.${column} desc, k.status desc, ${inOrder}`,
+    instead: column,
+  }
+}
+
+const selectNewest = selectPage('conversation_list', { where: `k.status = s.status and ${isBefore}`, order: inOrder })
+// Of two filters the rest is looked for among those of one. A customer has few conversations.
+const selectOfCustomer = selectPage('conversation_list_of_customer', {
+  where: `k.customer_id = $6::uuid and k.status = s.status and ${isBefore}`,
+  order: inOrder,
+  instead: 'customer_id',
+})
+const selectOfSeller = selectPage('conversation_list_of_seller', having('seller_id', '$7::uuid'))
+const selectOfBot = selectPage('conversation_list_of_bot', having('bot_id', '$5::uuid'))
 
 function pageFor(filter: { customerId: string | null; sellerId: string | null; botId: string | null }) {
   if (filter.customerId !== null) return selectOfCustomer

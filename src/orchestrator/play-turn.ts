@@ -146,7 +146,7 @@ const bodySchemas = {
   timer: v.object({ token: v.string() }),
   handoff: v.object({ note: v.optional(v.string(), ''), agent_id: v.optional(v.nullable(v.string())) }),
   resume: v.object({ agent_id: v.optional(v.nullable(v.string())) }),
-  close: v.object({ reason: v.optional(v.string(), 'closed') }),
+  close: v.object({ reason: v.optional(v.string(), 'closed'), agent_id: v.optional(v.nullable(v.string())) }),
 }
 
 /** What a row of mail means to the flow; null where it means nothing any more. */
@@ -167,7 +167,9 @@ function inputOf(conversation: Claimed, row: Mail, now: number, hasMessage: bool
     case 'resume':
       return { kind: 'resume', agent_id: v.parse(bodySchemas.resume, row.body).agent_id ?? undefined }
     case 'close': {
-      const { reason } = v.parse(bodySchemas.close, row.body)
+      const { reason, agent_id } = v.parse(bodySchemas.close, row.body)
+      // What a person closes is closed, whatever they give as their reason.
+      if (agent_id) return { kind: 'close', reason }
       const isSilent = !hasMessage && now - conversation.last_message_at.getTime() >= silenceMs
       return reason === 'silence' && !isSilent ? null : { kind: 'close', reason }
     }

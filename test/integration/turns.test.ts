@@ -113,6 +113,14 @@ test('a conversation in which nobody wrote for 24 hours closes by itself, and on
   await until(async () => (await conversation()).status === 'closed')
 })
 
+test('what a person closes is closed, even if the reason they give is the silence', async () => {
+  shop = await startInstallation({ flow: patient })
+  await shop.say('34600000001', 'hi')
+  await shop.settled()
+  await post('close', { reason: 'silence', agent_id: '01900000-0000-7000-8000-000000000001' })
+  await until(async () => (await conversation()).status === 'closed')
+})
+
 test('mail that cannot be played is given up after five tries with its reason, and the conversation goes on', async () => {
   shop = await startInstallation({ flow: patient })
   await shop.say('34600000001', 'hi')

@@ -70,7 +70,7 @@ test('nobody reads or writes conversations without logging in', async () => {
   const path = `/api/conversations/${crypto.randomUUID()}`
   for (const address of ['/api/conversations', path, `${path}/messages`, `${path}/events`])
     expect((await gateway.call('GET', address)).status).toBe(401)
-  for (const command of ['messages', 'handoff', 'resume', 'close'])
+  for (const command of ['messages', 'handoff', 'resume', 'close', 'retry'])
     expect((await gateway.call('POST', `${path}/${command}`)).status).toBe(401)
 })
 
@@ -180,10 +180,10 @@ test('taking over, giving back and closing go to the mailbox with who asked', as
   expect(told).toHaveLength(3)
   expect(await mailOf(id, 'handoff')).toEqual([{ body: { note: 'VIP', agent_id: agent.userId } }])
   expect(await mailOf(id, 'resume')).toEqual([{ body: { agent_id: agent.userId } }])
-  expect(await mailOf(id, 'close')).toEqual([{ body: { reason: 'done' } }])
+  expect(await mailOf(id, 'close')).toEqual([{ body: { reason: 'done', agent_id: agent.userId } }])
 })
 
-test('conversations are found by status, bot, name and phone', async () => {
+test('conversations are found by status, bot, customer, name and phone', async () => {
   const desk = await openDesk()
   const ana = await begin(desk, 'Ana María', '+573001110008')
   const luis = await begin(desk, 'Luis', '+573001110009')
@@ -197,7 +197,13 @@ test('conversations are found by status, bot, name and phone', async () => {
   expect(await list('?status=closed')).toEqual([luis])
   expect(await list(`?bot_id=${desk.botId}`)).toEqual([luis, ana])
   expect(await list('?q=mar%C3%ADa')).toEqual([ana])
+  expect(await list('?q=MARIA')).toEqual([ana])
   expect(await list('?q=0009')).toEqual([luis])
+  const customer_id = textAt(await gateway.call('GET', `/api/conversations/${ana}`, { as: desk.as }), 'customer_id')
+  expect(await list(`?customer_id=${customer_id}`)).toEqual([ana])
+  expect(await list(`?customer_id=${customer_id}&status=closed`)).toEqual([])
+  expect(await list(`?customer_id=${customer_id}&bot_id=${desk.botId}`)).toEqual([ana])
+  expect(await list(`?seller_id=${crypto.randomUUID()}`)).toEqual([])
   expect(await list('?q=%25')).toEqual([eva])
   expect(await list('?status=bot&q=luis')).toEqual([])
 })

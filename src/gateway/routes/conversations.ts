@@ -1,30 +1,22 @@
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import * as v from 'valibot'
-import { isActiveSeller } from '../../commerce/sellers.ts'
 import { inboundContentSchema } from '../../flow/content.ts'
-import type { Caller } from '../../identity/callers.ts'
-import { AppError } from '../../lib/errors.ts'
-import { assignConversation } from '../../messaging/assign.ts'
-import { type InboxKind, postToInbox } from '../../messaging/inbox.ts'
 import {
-  type Conversation,
   conversationStatuses,
-  findConversation,
   listConversations,
   listEvents,
   listMessages,
 } from '../../messaging/list-conversations.ts'
-import { listMailProblems, retryMail } from '../../messaging/mail-trouble.ts'
-import { queueMessage, reachOf } from '../../messaging/send.ts'
-import type { Transaction } from '../../stores/postgres/database.ts'
-import { answerChange } from '../change.ts'
+import { listMailProblems } from '../../messaging/mail-trouble.ts'
+import { seenConversation } from '../conversation-access.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { outboundContent, queuedEvent, refuseUnsendable } from '../outbound.ts'
+import { outboundContent } from '../outbound.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { inTenant, type Parts, readInTenant } from '../parts.ts'
-import { json, jsonObject, searchText, text, time, uuid } from '../schemas.ts'
-import { body, describe, found, idempotent, idOf, invalid, makeGuard, notFound, query } from '../steps.ts'
+import { json, jsonObject, searchText, time, uuid } from '../schemas.ts'
+import { describe, idOf, makeGuard, query } from '../steps.ts'
+import { conversationCommandRoutes } from './conversation-commands.ts'
 
 const status = v.picklist(conversationStatuses, `Must be one of ${conversationStatuses.join(', ')}`)
 const conversation = named(
@@ -67,11 +59,9 @@ const event = named('Event', v.strictObject({ seq: v.number(), type: v.string(),
 const position = v.tuple([v.pipe(v.number(), v.safeInteger()), uuid])
 const eventPosition = v.tuple([v.pipe(v.number(), v.safeInteger())])
 
-const accepted = named('Accepted', v.strictObject({ conversation_id: uuid }))
 const tag = 'Conversations'
 
 export function conversationRoutes(parts: Parts): Hono<Env> {
-  const { bus, ids } = parts
   const may = makeGuard(parts)
   const app = new Hono<Env>()
   app.get(
@@ -117,7 +107,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
     may('conversations:read'),
     async context => {
       const id = idOf(context)
-      return context.json(await readInTenant(parts, context, (tx, caller) => seen(tx, caller, id)))
+      return context.json(await readInTenant(parts, context, (tx, caller) => seenConversation(tx, caller, id)))
     },
   )
   app.get(
@@ -130,7 +120,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
       const [beforeId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
       const rows = await inTenant(parts, context, async (tx, caller) => {
         const { tenantId } = caller
-        await seen(tx, caller, conversationId)
+        await seenConversation(tx, caller, conversationId)
         return await listMessages(tx, { tenantId, conversationId, beforeId, limit: limit + 1 })
       })
       return context.json(toPage(rows, limit, row => [row.id]))
@@ -151,7 +141,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
       const [afterSeq] = readCursor(cursor, eventPosition) ?? [0]
       const rows = await inTenant(parts, context, async (tx, caller) => {
         const { tenantId } = caller
-        await seen(tx, caller, conversationId)
+        await seenConversation(tx, caller, conversationId)
         return await listEvents(tx, { tenantId, conversationId, afterSeq, limit: limit + 1 })
       })
       return context.json(toPage(rows, limit, row => [row.seq]))
@@ -171,149 +161,12 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
       const [conversationId, { limit, cursor }] = [idOf(context), context.req.valid('query')]
       const [afterId] = readCursor(cursor, v.tuple([uuid])) ?? [null]
       const rows = await inTenant(parts, context, async (tx, caller) => {
-        await seen(tx, caller, conversationId)
+        await seenConversation(tx, caller, conversationId)
         return await listMailProblems(tx, { tenantId: caller.tenantId, conversationId, afterId, limit: limit + 1 })
       })
       return context.json(toPage(rows, limit, row => [row.id]))
     },
   )
-  app.post(
-    '/:id/retry',
-    describe({
-      tag,
-      summary: 'Try again what could not be processed',
-      answers: { 202: v.strictObject({ retried: v.number() }) },
-      errors: ['not_found'],
-    }),
-    may('conversations:write'),
-    idempotent,
-    async context => {
-      const conversationId = idOf(context)
-      const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
-        await seen(tx, caller, conversationId)
-        const retried = await retryMail(tx, caller.tenantId, conversationId)
-        record({ action: 'conversation.retried', ...changeOf(conversationId, { retried }) })
-        return { retried }
-      })
-      bus.publish('inbox')
-      return response
-    },
-  )
-  app.post(
-    '/:id/messages',
-    describe({
-      tag,
-      summary: 'Write to the customer',
-      description: 'The bot goes on as it was: take the conversation over first where it should be silent.',
-      answers: { 202: v.strictObject({ message_id: uuid }) },
-      errors: ['not_found', 'conflict', 'window_closed'],
-    }),
-    may('conversations:write'),
-    idempotent,
-    body(v.strictObject({ content: outboundContent })),
-    async context => {
-      const [conversationId, { content }] = [idOf(context), context.req.valid('json')]
-      const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
-        const { bot_id: botId } = await openConversation(tx, caller, conversationId)
-        const reach = await reachOf(tx, caller.tenantId, conversationId)
-        refuseUnsendable(reach, content, parts.clock.now())
-        const message = {
-          ...{ tenantId: caller.tenantId, conversationId, botId, content },
-          windowExpiresAt: reach.windowExpiresAt,
-        }
-        const messageId = await queueMessage(tx, ids, message)
-        record({
-          action: 'message.queued',
-          ...changeOf(conversationId, { message_id: messageId, content }),
-          events: [queuedEvent(message, messageId, parts.clock.now())],
-        })
-        return { message_id: messageId }
-      })
-      bus.publish('outbox')
-      return response
-    },
-  )
-  app.post(
-    '/:id/handoff',
-    describe(command('Take the conversation over from the bot')),
-    may('conversations:write'),
-    idempotent,
-    body(v.strictObject({ note: v.optional(text(1_000, 0), ''), seller_id: v.optional(v.nullable(uuid)) }), {
-      mayBeEmpty: true,
-    }),
-    async context => {
-      const { note, seller_id } = context.req.valid('json')
-      return await post(context, 'handoff', async (tx, caller, id) => {
-        const sellerId = caller.sellerId ?? seller_id
-        if (seller_id && seller_id !== sellerId)
-          throw invalid([{ path: 'seller_id', message: 'Must be your own seller' }])
-        if (sellerId && !(await isActiveSeller(tx, caller.tenantId, sellerId)))
-          throw invalid([{ path: 'seller_id', message: 'There is no such seller, or they are not active' }])
-        if (sellerId !== undefined) await assignConversation(tx, { tenantId: caller.tenantId, id }, sellerId)
-        return { note, agent_id: caller.id }
-      })
-    },
-  )
-  app.post(
-    '/:id/resume',
-    describe(command('Give the conversation back to the bot')),
-    may('conversations:write'),
-    idempotent,
-    body(v.strictObject({}), { mayBeEmpty: true }),
-    async context => await post(context, 'resume', async (_tx, caller) => ({ agent_id: caller.id })),
-  )
-  app.post(
-    '/:id/close',
-    describe(command('End the conversation: the next message begins another')),
-    may('conversations:write'),
-    idempotent,
-    body(v.strictObject({ reason: v.optional(text(500), 'agent') }), { mayBeEmpty: true }),
-    async context => {
-      const { reason } = context.req.valid('json')
-      return await post(context, 'close', async () => ({ reason }))
-    },
-  )
-
-  /** Leaves what an agent wants in the conversation's mailbox: its next turn does it. */
-  async function post(
-    context: Context<Env>,
-    kind: InboxKind,
-    bodyOf: (tx: Transaction, caller: Caller, id: string) => Promise<object>,
-  ): Promise<Response> {
-    const conversationId = idOf(context)
-    const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
-      const { tenantId } = caller
-      await openConversation(tx, caller, conversationId)
-      const body = await bodyOf(tx, caller, conversationId)
-      await postToInbox(tx, ids, { tenantId, conversationId, kind, body })
-      record({ action: `conversation.${kind}`, ...changeOf(conversationId, body) })
-      return { conversation_id: conversationId }
-    })
-    bus.publish('inbox')
-    return response
-  }
-
+  app.route('/', conversationCommandRoutes(parts))
   return app
-}
-
-function changeOf(id: string, after: object) {
-  return { resource: 'conversations' as const, id, before: null, after }
-}
-
-function command(summary: string) {
-  const description = 'Done by the next turn of the conversation, a moment later.'
-  return { tag, summary, description, answers: { 202: accepted }, errors: ['not_found', 'conflict'] as const }
-}
-
-/** The conversation, where the caller may see it: who is tied to a seller sees that seller's only. */
-async function seen(tx: Transaction, caller: Caller, id: string): Promise<Conversation> {
-  const conversation = found(await findConversation(tx, caller.tenantId, id), 'conversation')
-  if (caller.sellerId !== null && conversation.seller_id !== caller.sellerId) throw notFound('conversation')
-  return conversation
-}
-
-async function openConversation(tx: Transaction, caller: Caller, id: string): Promise<Conversation> {
-  const conversation = await seen(tx, caller, id)
-  if (conversation.status === 'closed') throw new AppError('conflict', 'The conversation is closed.')
-  return conversation
 }
