@@ -152,3 +152,67 @@ test('a bot is listed, told how it is connected, and removed with its secrets', 
   expect((await gateway.call('GET', `/api/bots/${ids[0]}`, { as })).status).toBe(404)
   expect(await opened(ids[0] ?? '')).toBeNull()
 })
+
+test('bots are found by provider, status and a part of the name, whatever its accents', async () => {
+  const as = await gateway.addCaller()
+  const named = async (name: string, number: string) =>
+    textAt(await gateway.call('POST', '/api/bots', { as, body: { ...bot(number), name } }), 'id')
+  const [cafe, tea] = [await named('Café Aurora', '1'), await named('Té 100%', '2')]
+  await gateway.call('POST', `/api/bots/${tea}/disconnect`, { as })
+  const list = async (query: string) => column(await gateway.call('GET', `/api/bots?${query}`, { as }), 'id')
+  expect(await list('q=CAFE')).toEqual([cafe])
+  expect(await list('q=%25')).toEqual([tea])
+  expect(await list('status=disconnected')).toEqual([tea])
+  expect(await list('status=connecting&q=t%C3%A9')).toEqual([])
+  expect(await list('provider=meta')).toEqual([tea, cafe])
+  expect(await list('provider=twilio')).toEqual([])
+  for (const wrong of ['provider=telegram', 'status=asleep', 'colour=red'])
+    expect((await gateway.call('GET', `/api/bots?${wrong}`, { as })).status).toBe(422)
+})
+
+test('a bot that was changed since it was read is neither changed nor removed', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, '1')
+  const path = `/api/bots/${textAt(made, 'id')}`
+  const [headers, newer] = [{ 'if-match': made.headers.get('etag') ?? '' }, { body: { name: 'Newer' } }]
+  const changed = await gateway.call('PUT', path, { as, headers, ...newer })
+  expect(changed.status).toBe(200)
+  expect((await gateway.call('PUT', path, { as, headers, body: { name: 'Lost' } })).status).toBe(412)
+  expect((await gateway.call('DELETE', path, { as, headers })).status).toBe(412)
+  const read = await gateway.call('GET', path, { as })
+  expect([at(read, 'name'), read.headers.get('etag')]).toEqual(['Newer', changed.headers.get('etag')])
+  const current = { 'if-match': changed.headers.get('etag') ?? '' }
+  expect((await gateway.call('DELETE', path, { as, headers: current })).status).toBe(204)
+})
+
+test('of changes that all saw the same bot, one is made', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, '1')
+  const headers = { 'if-match': made.headers.get('etag') ?? '' }
+  const put = (name: string) => gateway.call('PUT', `/api/bots/${textAt(made, 'id')}`, { as, headers, body: { name } })
+  const statuses = (await Promise.all(['a', 'b', 'c', 'd'].map(put))).map(answer => answer.status)
+  expect(statuses.sort()).toEqual([200, 412, 412, 412])
+})
+
+test('under one Idempotency-Key a bot is made once', async () => {
+  const as = await gateway.addCaller()
+  const headers = { 'idempotency-key': 'bot-1' }
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => gateway.call('POST', '/api/bots', { as, headers, body: bot('1') })),
+  )
+  expect(new Set(answers.map(answer => `${answer.status} ${answer.text}`)).size).toBe(1)
+  expect(answers[0]?.status).toBe(201)
+  expect(column(await gateway.call('GET', '/api/bots', { as }), 'id')).toHaveLength(1)
+})
+
+test('the audit log has each change with before and after, and no secret', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await add(as, '1'), 'id')
+  await gateway.call('PUT', `/api/bots/${id}`, { as, body: { name: 'Other', config: { app_secret: 'shh-newer' } } })
+  await gateway.call('DELETE', `/api/bots/${id}`, { as })
+  const log = await gateway.call('GET', `/api/audit?resource_id=${id}`, { as })
+  expect(column(log, 'action')).toEqual(['bot.deleted', 'bot.updated', 'bot.created'])
+  expect(at(log, 'data.1.before.name')).toBe('Shop')
+  expect(at(log, 'data.1.after')).toMatchObject({ name: 'Other', config: { phone_number_id: '1', ...masked } })
+  for (const secret of [...Object.values(secrets), 'shh-newer']) expect(log.text).not.toContain(secret)
+})

@@ -140,3 +140,58 @@ test('the flow of the demo is published', async () => {
   const published = await publish(as, textAt(await add(as, orderFlow), 'id'))
   expect(published.json).toEqual({ version: 1, warnings: expect.any(Array) })
 })
+
+test('flows are found by a part of the name, and by whether they are published', async () => {
+  const as = await gateway.addCaller()
+  const named = async (name: string) => textAt(await add(as, { ...hello, name }), 'id')
+  const [order, menu] = [await named('Pedido rápido'), await named('Menú 100%')]
+  await publish(as, menu)
+  const list = async (query: string) => column(await gateway.call('GET', `/api/flows?${query}`, { as }), 'id')
+  expect(await list('')).toEqual([menu, order])
+  expect(await list('published=true')).toEqual([menu])
+  expect(await list('published=false')).toEqual([order])
+  expect(await list('q=RAPIDO')).toEqual([order])
+  expect(await list('q=%25')).toEqual([menu])
+  expect(await list('q=menu&published=false')).toEqual([])
+  expect((await gateway.call('GET', '/api/flows?published=maybe', { as })).status).toBe(422)
+})
+
+test('one published version is read by its number, with its document', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await add(as, saying('one')), 'id')
+  await publish(as, id)
+  await gateway.call('PUT', `/api/flows/${id}`, { as, body: saying('two') })
+  const read = (version: string, who = as) => gateway.call('GET', `/api/flows/${id}/versions/${version}`, { as: who })
+  expect(at(await read('1'), 'document')).toMatchObject(saying('one'))
+  for (const version of ['0', '2', '-1', '1.0', '01', 'draft', '99999999999'])
+    expect([version, (await read(version)).status]).toEqual([version, 404])
+  expect((await read('1', await gateway.addCaller())).status).toBe(404)
+})
+
+test('a draft that somebody else has changed since it was read is neither replaced nor removed', async () => {
+  const as = await gateway.addCaller()
+  const made = await add(as, saying('one'))
+  const path = `/api/flows/${textAt(made, 'id')}`
+  const headers = { 'if-match': made.headers.get('etag') ?? '' }
+  const put = (text: string) => gateway.call('PUT', path, { as, headers, body: saying(text) })
+  const answers = await Promise.all([put('two'), put('three')])
+  expect(answers.map(answer => answer.status).sort()).toEqual([200, 412])
+  expect((await gateway.call('DELETE', path, { as, headers })).status).toBe(412)
+  const current = { 'if-match': (await gateway.call('GET', path, { as })).headers.get('etag') ?? '' }
+  expect((await gateway.call('DELETE', path, { as, headers: current })).status).toBe(204)
+})
+
+test('under one Idempotency-Key a flow is made, and published, once; both stand in the audit log', async () => {
+  const as = await gateway.addCaller()
+  const headers = { 'idempotency-key': 'flow-1' }
+  const make = () => gateway.call('POST', '/api/flows', { as, headers, body: hello })
+  const made = await Promise.all([make(), make(), make()])
+  expect(made.map(answer => [answer.status, answer.text])).toEqual(made.map(() => [201, made[0]?.text ?? '']))
+  const path = `/api/flows/${made[0] && textAt(made[0], 'id')}`
+  const publishing = { as, headers: { 'idempotency-key': 'publish-1' } }
+  for (let time = 0; time < 2; time++)
+    expect(at(await gateway.call('POST', `${path}/publish`, publishing), 'version')).toBe(1)
+  const log = await gateway.call('GET', '/api/audit?resource=flows', { as })
+  expect(column(log, 'action')).toEqual(['flow.published', 'flow.created'])
+  expect(at(log, 'data.1')).toMatchObject({ before: null, after: { name: 'Hello', document: hello } })
+})
