@@ -63,6 +63,8 @@ async function addOneOfEach({ access_token }: Session): Promise<Record<string, s
     products: await add('/api/products', { sku: 'sku', name: 'Product', ...price }),
     customers: await add('/api/customers', { name: 'Customer', phone: '+573001234567' }),
     sellers: await add('/api/sellers', { name: 'Seller' }),
+    users: await add('/api/users', { name: 'Agent', email: 'agent@example.com', role: 'agent' }),
+    'api-keys': await add('/api/api-keys', { name: 'Key', scopes: ['bots:read'] }),
     flows: await add('/api/flows', { name: 'F', start: 'a', triggers: [{ fallback: true }], steps: { a: hello } }),
   }
 }
