@@ -3,7 +3,7 @@ import type { CompiledStep } from './compile.ts'
 import type { InboundContent } from './content.ts'
 import type { AnswerProblem } from './events.ts'
 import { isJsonObject, type Json, jsonLength } from './json.ts'
-import { NOTE_LENGTH_MAX, VALUE_JSON_LENGTH_MAX, VARIABLES_JSON_LENGTH_MAX } from './limits.ts'
+import { ACTIONS_PER_TURN_MAX, NOTE_LENGTH_MAX, VALUE_JSON_LENGTH_MAX, VARIABLES_JSON_LENGTH_MAX } from './limits.ts'
 import {
   askAgain,
   attempt,
@@ -23,6 +23,13 @@ import { shorten } from './words.ts'
 export type ActionResult =
   | { readonly ok: true; readonly value: Json }
   | { readonly ok: false; readonly code: string; readonly message: string }
+
+/** How the action that is one too many of a turn ends. */
+export const tooManyActions: ActionResult = {
+  ok: false,
+  code: 'too_many_actions',
+  message: `A turn makes at most ${ACTIONS_PER_TURN_MAX} calls`,
+}
 
 type WaitingAnswer = Extract<Waiting, { kind: 'answer' }>
 

@@ -54,6 +54,8 @@ export const FINDINGS_MAX = 100
 // Running.
 export const STEPS_PER_CALL_MAX = 200
 export const FLOW_DEPTH_MAX = 8
+/** Calls of actions that one turn may make; more are refused, so that no flow can keep a turn busy for ever. */
+export const ACTIONS_PER_TURN_MAX = 20
 /** JSON of one variable, and of one action's input. */
 export const VALUE_JSON_LENGTH_MAX = 65_536
 /** JSON of all variables of a run. */

@@ -1,7 +1,9 @@
 import * as v from 'valibot'
+import { tooManyActions } from '../flow/continue-run.ts'
 import type { ConversationEvent } from '../flow/events.ts'
 import { SENDING_EVENTS } from '../flow/events.ts'
 import type { FlowLibrary } from '../flow/library.ts'
+import { ACTIONS_PER_TURN_MAX } from '../flow/limits.ts'
 import type { Effect } from '../flow/run.ts'
 import { type ConversationState, initialState } from '../flow/state.ts'
 import { type ActionResult, type Context, type Input, step } from '../flow/step.ts'
@@ -9,9 +11,6 @@ import type { Ids } from '../lib/ids.ts'
 import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
 import type { Turn } from '../messaging/save-turns.ts'
 import { silenceMs } from './silence.ts'
-
-/** Calls of actions that one turn may make; more are refused, so that no flow can keep a turn busy for ever. */
-const actionsMax = 20
 
 /** What a turn may ask for from outside its pure part. */
 export type TurnTools = {
@@ -87,7 +86,7 @@ function newPlay(conversation: Claimed, mail: readonly Mail[]): Play {
     },
     state,
     timer: undefined,
-    actionsLeft: actionsMax,
+    actionsLeft: ACTIONS_PER_TURN_MAX,
   }
 }
 
@@ -100,18 +99,14 @@ async function playInput(play: Play, first: Input, tools: TurnTools): Promise<bo
     take(play, result.events, result.effects, result.state, tools)
     const call: Effect | undefined = result.effects.find(effect => effect.kind === 'action')
     if (call?.kind !== 'action') return true
-    const performed = play.actionsLeft-- > 0 ? tools.perform(call) : tooManyActions
+    const performed = play.actionsLeft-- > 0 ? tools.perform(call) : refused
     if (performed === undefined) return false
     input = { kind: 'action_result', call_id: call.call_id, result: await performed }
   }
   return true
 }
 
-const tooManyActions: Promise<ActionResult> = Promise.resolve({
-  ok: false,
-  code: 'too_many_actions',
-  message: `A turn makes at most ${actionsMax} calls`,
-})
+const refused = Promise.resolve(tooManyActions)
 
 function take(
   play: Play,

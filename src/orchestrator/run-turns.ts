@@ -12,11 +12,11 @@ import {
   newTenantCursor,
   readMail,
 } from '../messaging/claim-conversations.ts'
+import { makeFlowLoader } from '../messaging/load-flows.ts'
 import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
 import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
 import type { Bus } from '../stores/bus.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
-import { makeFlowLoader } from './load-flows.ts'
 import { type Played, playTurn } from './play-turn.ts'
 
 /** Conversations whose turns are written in one transaction. */

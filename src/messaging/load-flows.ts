@@ -1,14 +1,16 @@
 import { type CompiledFlow, compileFlow } from '../flow/compile.ts'
 import type { FlowDocument } from '../flow/document.ts'
-import type { FlowLibrary } from '../flow/library.ts'
+import type { FlowLibrary, PublishedFlow } from '../flow/library.ts'
 import { FLOW_DEPTH_MAX } from '../flow/limits.ts'
 import { Lru } from '../lib/lru.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import type { Claimed } from '../messaging/claim-conversations.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, statement } from '../stores/postgres/statement.ts'
+import type { Claimed } from './claim-conversations.ts'
 
 const flowsMax = 2_000
+
+type Call = { readonly tenantId: string; readonly name: string }
 
 type Version = { readonly tenantId: string; readonly flowId: string; readonly version: number }
 
@@ -35,6 +37,8 @@ const loadPublished = statement({
 export type FlowLoader = {
   /** The library of each tenant among the conversations, with every flow that their turns can reach. */
   load(tx: Transaction, conversations: readonly Claimed[]): Promise<(tenantId: string) => FlowLibrary>
+  /** A tenant's library as if `flow`, which may be a draft, were the published one of its name. */
+  loadWith(tx: Transaction, tenantId: string, flow: PublishedFlow): Promise<FlowLibrary>
 }
 
 export function makeFlowLoader(metrics: Metrics): FlowLoader {
@@ -54,52 +58,65 @@ export function makeFlowLoader(metrics: Metrics): FlowLoader {
       cache.set(keyOf({ tenantId: tenant_id, flowId: flow_id, version }), compileFlow(document))
   }
 
+  /** Loads versions, and all that is called. Flows call flows by name: each round finds what the last one's flows call. */
+  async function loadReachable(
+    tx: Transaction,
+    versions: readonly Version[],
+    firstCalls: readonly Call[] = [],
+  ): Promise<(tenantId: string) => FlowLibrary> {
+    const published = new Map<string, Version>()
+    let [wanted, calls] = [versions, firstCalls]
+    for (let depth = 0; wanted.length + calls.length > 0 && depth < FLOW_DEPTH_MAX; depth++) {
+      await loadMissing(tx, wanted)
+      const called = wanted.flatMap(version => callsOf(version.tenantId, cache.get(keyOf(version))))
+      const unknown = [...calls, ...called].filter(call => !published.has(nameKey(call)))
+      const found = await findPublished(tx, unknown)
+      for (const { name, version } of found) published.set(nameKey({ tenantId: version.tenantId, name }), version)
+      wanted = found.map(one => one.version)
+      calls = []
+    }
+    return tenantId => ({
+      byId: (flowId, version) => cache.get(keyOf({ tenantId, flowId, version })),
+      published(name) {
+        const version = published.get(nameKey({ tenantId, name }))
+        const flow = version && cache.get(keyOf(version))
+        return version && flow && { flow_id: version.flowId, version: version.version, flow }
+      },
+    })
+  }
+
   return {
-    async load(tx, conversations) {
-      const published = new Map<string, Version>()
-      let wanted = conversations.flatMap(versionsOf)
-      // Flows call flows by name: each round finds what the last one's flows call.
-      for (let depth = 0; wanted.length > 0 && depth < FLOW_DEPTH_MAX; depth++) {
-        const calls = (await callsOf(wanted)).filter(call => !published.has(nameKey(call)))
-        wanted = calls.length === 0 ? [] : await findPublished(calls)
-      }
-      return tenantId => ({
-        byId: (flowId, version) => cache.get(keyOf({ tenantId, flowId, version })),
-        published(name) {
-          const version = published.get(nameKey({ tenantId, name }))
-          const flow = version && cache.get(keyOf(version))
-          return version && flow && { flow_id: version.flowId, version: version.version, flow }
-        },
-      })
-
-      async function callsOf(versions: readonly Version[]) {
-        await loadMissing(tx, versions)
-        return versions.flatMap(version => {
-          const flow = cache.get(keyOf(version))
-          return calledNames(flow).map(name => ({ tenantId: version.tenantId, name }))
-        })
-      }
-
-      async function findPublished(calls: readonly { tenantId: string; name: string }[]): Promise<Version[]> {
-        const rows = await tx.run(loadPublished, {
-          tenant_ids: calls.map(call => call.tenantId),
-          names: calls.map(call => call.name),
-        })
-        return rows.map(({ tenant_id, name, flow_id, version }) => {
-          const found = { tenantId: tenant_id, flowId: flow_id, version }
-          published.set(nameKey({ tenantId: tenant_id, name }), found)
-          return found
-        })
+    load: (tx, conversations) => loadReachable(tx, conversations.flatMap(versionsOf)),
+    async loadWith(tx, tenantId, flow) {
+      const library = (await loadReachable(tx, [], callsOf(tenantId, flow.flow)))(tenantId)
+      return {
+        byId: (flowId, version) =>
+          flowId === flow.flow_id && version === flow.version ? flow.flow : library.byId(flowId, version),
+        published: name => (name === flow.flow.name ? flow : library.published(name)),
       }
     },
   }
+}
+
+async function findPublished(
+  tx: Transaction,
+  calls: readonly Call[],
+): Promise<{ readonly name: string; readonly version: Version }[]> {
+  if (calls.length === 0) return []
+  const rows = await tx.run(loadPublished, {
+    tenant_ids: calls.map(call => call.tenantId),
+    names: calls.map(call => call.name),
+  })
+  return rows.map(({ tenant_id, name, flow_id, version }) => {
+    return { name, version: { tenantId: tenant_id, flowId: flow_id, version } }
+  })
 }
 
 function keyOf({ tenantId, flowId, version }: Version): string {
   return `${tenantId} ${flowId} ${version}`
 }
 
-function nameKey({ tenantId, name }: { tenantId: string; name: string }): string {
+function nameKey({ tenantId, name }: Call): string {
   return `${tenantId} ${name}`
 }
 
@@ -112,6 +129,7 @@ function versionsOf(conversation: Claimed): Version[] {
   return [...running, { tenantId, flowId: flow_id, version: published_version }]
 }
 
-function calledNames(flow: CompiledFlow | undefined): string[] {
-  return [...(flow?.steps.values() ?? [])].flatMap(step => (step.type === 'flow' ? [step.flow] : []))
+function callsOf(tenantId: string, flow: CompiledFlow | undefined): Call[] {
+  const called = [...(flow?.steps.values() ?? [])].flatMap(step => (step.type === 'flow' ? [step.flow] : []))
+  return called.map(name => ({ tenantId, name }))
 }
