@@ -5,6 +5,9 @@ const lookMs = 100
 const tooHighBytes = 90_000_000
 const shrinkPauseMs = 10_000
 
+/** How much longer than it collects it works: a heap that is slow to collect is not collected all the time. */
+const workPerCollection = 5
+
 /**
  * Keeps the process small under load. The runtime lets its heap grow to several times what lives before it collects,
  * which suits a machine of its own, not a cheap server; docs/decisions/memory.md has the figures. Returns what ends it.
@@ -12,15 +15,20 @@ const shrinkPauseMs = 10_000
 export function keepMemoryLow(): () => void {
   let before = 0
   let shrunkAt = Number.NEGATIVE_INFINITY
+  let restUntil = 0
   const timer = setInterval(() => {
+    const start = performance.now()
+    if (start < restUntil) return
     const resident = process.memoryUsage.rss()
     // What is alive cannot be collected: only where memory has grown since the last time is there something to gain.
     if (resident > highBytes && resident > before) Bun.gc(true)
-    if (resident > tooHighBytes && performance.now() - shrunkAt > shrinkPauseMs) {
+    if (resident > tooHighBytes && start - shrunkAt > shrinkPauseMs) {
       Bun.shrink()
-      shrunkAt = performance.now()
+      shrunkAt = start
     }
     before = process.memoryUsage.rss()
+    const end = performance.now()
+    restUntil = end + (end - start) * workPerCollection
   }, lookMs)
   timer.unref()
   return () => clearInterval(timer)

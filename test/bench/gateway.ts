@@ -13,6 +13,8 @@ export type GatewayFigures = {
   readonly cachedRead: RequestFigures
   readonly bareServer: RequestFigures
   readonly uncachedList: RequestFigures
+  /** The same over 16 connections: the machine is not full then. */
+  readonly uncachedListOf16: RequestFigures
   readonly orderCreation: RequestFigures
   readonly login: RequestFigures
   /** Of reads that are seldom interrupted by a write, the share answered from the cache, in percent. */
@@ -55,6 +57,7 @@ export async function benchGateway(): Promise<GatewayFigures> {
     const list = () => ({ method: 'GET', path: '/api/products?limit=20', headers })
     await measure(20_000, list)
     const cachedRead = await measure(200_000, list)
+    await Bun.sleep(2_000)
     const memoryMb = residentMb(server.pid)
     const kept = await (await fetch(`${url}/api/products?limit=20`, { headers })).text()
     const bareServer = await benchSameBytes(kept)
@@ -65,9 +68,17 @@ export async function benchGateway(): Promise<GatewayFigures> {
       path: `/api/products?limit=20&cursor=${cursors[(index * 7_919) % cursors.length]}`,
       headers,
     }))
+    const uncachedListOf16 = await measured(server.pid, {
+      ...{ port, connections: 16, requests: 5_000 },
+      request: index => ({
+        method: 'GET',
+        path: `/api/products?limit=20&cursor=${cursors[(index * 7_919 + 13) % cursors.length]}&active=true`,
+        headers,
+      }),
+    })
     const before = await hits(url)
     await measure(20_000, index =>
-      index % 100 === 0
+      index % 200 === 0
         ? put(productIds[index % productIds.length] ?? '', headers, { description: `Changed ${index}` })
         : { method: 'GET', path: `/api/products?limit=${1 + (index % 8)}`, headers },
     )
@@ -94,7 +105,7 @@ export async function benchGateway(): Promise<GatewayFigures> {
       }),
     })
     const hitRate = Math.round((hit / (hit + missed)) * 1_000) / 10
-    return { cachedRead, bareServer, uncachedList, orderCreation, login, hitRate, memoryMb }
+    return { cachedRead, bareServer, uncachedList, uncachedListOf16, orderCreation, login, hitRate, memoryMb }
   } finally {
     await server.stop()
     redis.kill()

@@ -9,6 +9,7 @@ import { freePort, startProcess } from '../support/process.ts'
 import { echoFlow, encryptionKey, seedShop } from '../support/seed.ts'
 import { cpuSeconds, postgresCpuSeconds, postmasterOf, residentMb } from './cpu.ts'
 import { databaseFloor } from './floors.ts'
+import { benchGateway, type RequestFigures } from './gateway.ts'
 import { FakeWhatsApp, type LoadResult } from './load.ts'
 import { benchPureStep } from './pure-step.ts'
 
@@ -28,6 +29,7 @@ for (const { name, microseconds } of benchPureStep().slice(0, 1))
   record({ name: `${name}, CPU a call`, value: round(microseconds), unit: 'µs', must: '< 50', aim: '<= 8' })
 await benchServer()
 await benchBareServer()
+await benchApi()
 write()
 process.exit(figures.some(figure => !holds(figure)) ? 1 : 0)
 
@@ -123,6 +125,38 @@ async function benchServer(): Promise<void> {
     await whatsApp.stop()
     rmSync(dataDir, { recursive: true, force: true })
   }
+}
+
+/** The API on the real Redis; without one installed there are no figures of it. */
+async function benchApi(): Promise<void> {
+  if (Bun.which('redis-server') === null) {
+    console.log('redis-server is not installed: no figures of the API')
+    return
+  }
+  const figures = await benchGateway()
+  const { cachedRead, bareServer, hitRate, memoryMb } = figures
+  recordRequests('cached read', cachedRead, { perSecond: '>= 10000', p95: '< 10', micros: '<= 30' })
+  recordRequests('uncached list of 20 among 1 M', figures.uncachedList)
+  recordRequests('the same over 16 connections', figures.uncachedListOf16, { p95: '< 10' })
+  recordRequests('order', figures.orderCreation)
+  recordRequests('login', figures.login)
+  record({ name: 'floor: the same bytes from the bare runtime, CPU', value: bareServer.cpuMicros, unit: 'µs' })
+  record({ name: 'floor: the same bytes from the bare runtime', value: bareServer.perSecond, unit: '/s' })
+  record({ name: 'API, answers from the cache, a write in 200 requests', value: hitRate, unit: '%', must: '>= 90' })
+  record({ name: 'memory after 200,000 reads, all roles', value: memoryMb, unit: 'MB', must: '< 100' })
+}
+
+function recordRequests(
+  kind: string,
+  figures: RequestFigures,
+  bounds: { readonly perSecond?: string; readonly p95?: string; readonly micros?: string } = {},
+): void {
+  const { perSecond, p95, micros } = bounds
+  record({ name: `API, ${kind}`, value: figures.perSecond, unit: '/s', ...(perSecond && { must: perSecond }) })
+  record({ name: `API, ${kind}, p50`, value: figures.p50Ms, unit: 'ms' })
+  record({ name: `API, ${kind}, p95`, value: figures.p95Ms, unit: 'ms', ...(p95 && { must: p95 }) })
+  record({ name: `API, ${kind}, p99`, value: figures.p99Ms, unit: 'ms' })
+  record({ name: `API, ${kind}, CPU, ours`, value: figures.cpuMicros, unit: 'µs', ...(micros && { aim: micros }) })
 }
 
 /** What a webhook costs the bare runtime. */
