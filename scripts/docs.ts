@@ -32,13 +32,13 @@ function write(name: string, text: string): void {
 async function openApi(): Promise<string> {
   const metrics = makeMetrics()
   const [bus, gate] = [makeMemoryBus(), makeMemoryGate(systemClock)]
+  const log = makeLog({ level: 'error', dir: undefined })
   const gateway = makeGateway({
     config: { ...readSettings({}), JWT_SECRET: '' },
     database: openDatabase('postgres://nobody@127.0.0.1:1/none', metrics),
-    ...{ bus, gate, feed: makeFeed({ bus, gate }) },
+    ...{ bus, gate, feed: makeFeed({ bus, gate, log }), log },
     clock: systemClock,
     ids: uuids,
-    log: makeLog({ level: 'error', dir: undefined }),
     metrics,
     sealer: makeSealer(''),
     health: () => Promise.reject(new Error('not running')),

@@ -9,7 +9,7 @@ import type { Log } from './lib/log.ts'
 import { keepMemoryLow } from './lib/memory.ts'
 import { type Metrics, makeMetrics } from './lib/metrics.ts'
 import { opsRoutes } from './lib/ops.ts'
-import { type Peer, type Server, serve } from './lib/serve.ts'
+import { type Peer, type Server, type SocketHandlers, serve } from './lib/serve.ts'
 import type { Bus } from './stores/bus.ts'
 import { type Feed, makeFeed } from './stores/feed.ts'
 import type { Health } from './stores/health.ts'
@@ -29,7 +29,7 @@ export type App = {
   readonly database: Database
   /** Where each role of this process listens. */
   readonly urls: Readonly<Partial<Record<RoleName, string>>>
-  /** Ends the roles in order: nothing new comes in, what is under way ends, then the stores close. */
+  /** Ends all roles at once: nothing new comes in, what is under way ends, then the stores close. Within ten seconds. */
   stop(): Promise<void>
 }
 
@@ -50,8 +50,14 @@ type Parts = {
 
 type Role = {
   readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>
+  readonly sockets?: SocketHandlers
+  /** Called when nothing new comes in: ends what does not end by itself, while requests under way are still answered. */
+  readonly drain?: () => void
+  /** Called after the last answer. */
   stop(): Promise<void>
 }
+
+type Running = { readonly role: Role; server?: Server }
 
 /** Loaded only by the processes that run them. */
 const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
@@ -111,19 +117,20 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
       database,
       bus,
       gate,
-      feed: makeFeed({ bus, gate }),
+      feed: makeFeed({ bus, gate, log }),
       sealer,
       isAlone,
       health,
     }
+    const running: Running[] = []
+    closers.push(async () => void (await Promise.all(running.map(one => end(one, log)))))
     const urls: Partial<Record<RoleName, string>> = {}
     for (const name of names) {
-      const role = await roles[name](parts)
-      closers.push(role.stop)
-      const server = listen(config, name, role)
-      closers.push(server.stop)
-      urls[name] = server.url
-      log.info({ role: name, url: server.url }, 'listening')
+      const one: Running = { role: await roles[name](parts) }
+      running.push(one)
+      one.server = listen(config, name, one.role)
+      urls[name] = one.server.url
+      log.info({ role: name, url: one.server.url }, 'listening')
     }
     return { database, urls, stop }
   } catch (error) {
@@ -134,7 +141,14 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
 
 function listen(config: Config, name: RoleName, role: Role): Server {
   const setting = portSettings[name]
-  return serve({ host: config.HOST, port: config[setting], setting, fetch: role.fetch })
+  return serve({
+    host: config.HOST,
+    port: config[setting],
+    setting,
+    fetch: role.fetch,
+    sockets: role.sockets,
+    onStop: role.drain,
+  })
 }
 
 /** Several processes share their work through the database, and tell each other of it through Redis. */
@@ -179,6 +193,10 @@ function makeHealth(
       mongodb: 'embedded',
     }
   }
+}
+
+async function end({ role, server }: Running, log: Log): Promise<void> {
+  await closeAll([role.stop, ...(server === undefined ? [] : [server.stop])], log)
 }
 
 /** Last opened, first closed. One that fails to close does not keep the others open. */

@@ -6,9 +6,9 @@ import { messageOf, UsageError } from './lib/errors.ts'
 import { type Log, makeLog } from './lib/log.ts'
 
 /** A stop that takes longer ends the process all the same. */
-const stopDeadlineMs = 20_000
-/** A second Ctrl-C ends the process at once; one Ctrl-C can arrive twice, from the terminal and handed on by npm. */
-const sameSignalMs = 1_000
+const stopDeadlineMs = 10_000
+/** A second signal ends the process at once; one signal can arrive twice, from the terminal and handed on by npm. */
+const sameSignalMs = 500
 
 const program = new Command('dashoffice')
   .description("Answers a small business's customers on WhatsApp with bots that take orders.")
@@ -194,9 +194,9 @@ async function onPostgres(
 /** Stops cleanly at Ctrl-C or a service manager's SIGTERM. */
 function untilSignal(stop: () => Promise<void>): void {
   let stoppingSince: number | undefined
-  const onSignal = () => {
+  const onSignal = (_name: string, number: number) => {
     if (stoppingSince !== undefined) {
-      if (performance.now() - stoppingSince > sameSignalMs) process.exit(130)
+      if (performance.now() - stoppingSince > sameSignalMs) process.exit(128 + number)
       return
     }
     stoppingSince = performance.now()

@@ -1,6 +1,14 @@
 import type { Context } from 'hono'
 import { verifyAccessToken } from '../identity/access-token.ts'
-import { apiKeyPrefix, type Caller, findKeyCaller, findUserCaller, noteKeyUse } from '../identity/callers.ts'
+import {
+  apiKeyPrefix,
+  type Caller,
+  type CallerKey,
+  findCaller,
+  findKeyCaller,
+  findUserCaller,
+  noteKeyUse,
+} from '../identity/callers.ts'
 import { messageOf } from '../lib/errors.ts'
 import { Lru } from '../lib/lru.ts'
 import type { GatewayOptions } from './options.ts'
@@ -9,7 +17,13 @@ import type { GatewayOptions } from './options.ts'
 export type Callers = {
   /** The caller of an access token or an API key; null where it is missing, wrong, revoked or has run out. */
   of(context: Context): Caller | null | Promise<Caller | null>
+  /** The same as they are at this moment, and until when what they ask with is good. */
+  identify(context: Context): Promise<Identified | null>
+  /** Who was identified before, as they are at this moment; null where that login or key is no more. */
+  again(caller: CallerKey): Promise<Caller | null>
 }
+
+export type Identified = { readonly caller: Caller; readonly endsMs: number }
 
 const knownMax = 5_000
 /** A change is told at once over the bus; where that is lost, it counts after this long. */
@@ -38,7 +52,7 @@ export function makeCallers(options: GatewayOptions): Callers {
 
   async function lookUp(credential: string): Promise<Caller | null> {
     const [nowMs, changesBefore] = [clock.now(), changes]
-    const found = credential.startsWith(apiKeyPrefix) ? await byKey(credential) : await byToken(credential, nowMs)
+    const found = await identified(credential)
     if (found === null) return null
     const one = { caller: found.caller, endsMs: Math.min(nowMs + knownMs, found.endsMs), notedMs: 0 }
     // Read while somebody was changed: it may be them, as they were.
@@ -47,13 +61,17 @@ export function makeCallers(options: GatewayOptions): Callers {
     return one.caller
   }
 
-  async function byKey(key: string) {
+  function identified(credential: string): Promise<Identified | null> {
+    return credential.startsWith(apiKeyPrefix) ? byKey(credential) : byToken(credential, clock.now())
+  }
+
+  async function byKey(key: string): Promise<Identified | null> {
     const now = new Date(clock.now())
     const found = await database.read({ role: 'auth' }, tx => findKeyCaller(tx, key, now))
     return found === undefined ? null : { caller: found.caller, endsMs: found.expiresAt?.getTime() ?? Infinity }
   }
 
-  async function byToken(token: string, nowMs: number) {
+  async function byToken(token: string, nowMs: number): Promise<Identified | null> {
     const claims = verifyAccessToken(token, [config.JWT_SECRET, config.JWT_SECRET_PREVIOUS], nowMs)
     if (claims === null) return null
     const { tenantId } = claims
@@ -71,7 +89,18 @@ export function makeCallers(options: GatewayOptions): Callers {
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the use of an API key was not noted'))
   }
 
-  return { of }
+  return {
+    of,
+    async identify(context) {
+      const credential = credentialOf(context)
+      return credential === null ? null : await identified(credential)
+    },
+    async again(key) {
+      const now = new Date(clock.now())
+      const scope = { role: 'app', tenantId: key.tenantId } as const
+      return (await database.read(scope, tx => findCaller(tx, key, now))) ?? null
+    },
+  }
 }
 
 function credentialOf(context: Context): string | null {

@@ -6,6 +6,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { AppError } from '../lib/errors.ts'
 import { answerError, observeRequests, problem, requestIdOf } from '../lib/http.ts'
 import { opsRoutes } from '../lib/ops.ts'
+import type { SocketHandlers } from '../lib/serve.ts'
 import { makeReader } from './answers.ts'
 import { makeCallers } from './callers.ts'
 import { docsPage, docsPolicy } from './docs-page.ts'
@@ -28,21 +29,30 @@ import { productRoutes } from './routes/products.ts'
 import { sellerRoutes } from './routes/sellers.ts'
 import { tenantRoutes } from './routes/tenant.ts'
 import { userRoutes } from './routes/users.ts'
+import { socketRoutes } from './routes/ws.ts'
+import { makeSockets } from './sockets.ts'
 
 /** The role that people and their programs speak with. `stop` ends what goes on beside the requests. */
-export function startGateway(options: GatewayOptions): ReturnType<typeof makeGateway> & { stop(): Promise<void> } {
+export function startGateway(options: GatewayOptions): Gateway & { stop(): Promise<void> } {
   const { stop } = startForgettingKeys(options)
   return { ...makeGateway(options), stop }
 }
 
-/** The REST API, and the document that describes it. */
-export function makeGateway(options: GatewayOptions): {
+export type Gateway = {
   fetch(request: Request, peer?: Env['Bindings']): Promise<Response>
-} {
+  readonly sockets: SocketHandlers
+  /** Ends the sockets: they would go on for ever. */
+  drain(): void
+}
+
+/** The REST API, and the document that describes it. */
+export function makeGateway(options: GatewayOptions): Gateway {
   const { log, metrics, config } = options
+  const callers = makeCallers(options)
+  const sockets = makeSockets(options, callers)
   const parts: Parts = {
     ...options,
-    callers: makeCallers(options),
+    ...{ callers, sockets },
     limits: makeLimits(options),
     reader: makeReader(options),
   }
@@ -75,11 +85,16 @@ export function makeGateway(options: GatewayOptions): {
   app.route('/api/customers', customerRoutes(parts))
   app.route('/api/orders', orderRoutes(parts))
   app.route('/api/sellers', sellerRoutes(parts))
+  app.route('/api/ws', socketRoutes(parts))
 
   const openApi = makeOpenApi(app, packageJson.version)
   app.get('/openapi.json', async context => context.json(await openApi()))
   app.get('/docs', context => context.html(docsPage, 200, { 'content-security-policy': docsPolicy }))
-  return { fetch: async (request, peer) => await app.fetch(request, peer) }
+  return {
+    fetch: async (request, peer) => await app.fetch(request, peer),
+    sockets: sockets.handlers,
+    drain: sockets.close,
+  }
 }
 
 async function identifyRequest(context: Context<Env>, next: () => Promise<void>): Promise<void> {

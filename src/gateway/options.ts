@@ -41,6 +41,8 @@ export type Env = {
   Bindings: {
     /** The address at the other end of the connection. */
     peerAddress?: () => string | undefined
+    /** Turns the request into a WebSocket with this data; false where it does not ask for one. */
+    upgrade?: (data: unknown) => boolean
   }
   Variables: {
     requestId: string

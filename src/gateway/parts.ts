@@ -6,9 +6,15 @@ import type { Reader } from './answers.ts'
 import type { Callers } from './callers.ts'
 import type { Limits } from './limits.ts'
 import type { Env, GatewayOptions } from './options.ts'
+import type { Sockets } from './sockets.ts'
 
 /** What its routes are made of. */
-export type Parts = GatewayOptions & { readonly callers: Callers; readonly limits: Limits; readonly reader: Reader }
+export type Parts = GatewayOptions & {
+  readonly callers: Callers
+  readonly limits: Limits
+  readonly reader: Reader
+  readonly sockets: Sockets
+}
 
 const triesMax = 3
 const retriedStates = new Set(['40001', '40P01'])

@@ -49,6 +49,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/tenant': () => ({ time_zone: 'America/Bogota' }),
   'POST /api/users': () => newUser(),
   'PUT /api/users/{id}': () => ({ name: 'Changed' }),
+  'POST /api/ws/ticket': () => undefined,
   'POST /api/users/{id}/invite': () => undefined,
   'POST /api/api-keys': () => ({ name: 'Key', scopes: ['products:write'] }),
   'POST /api/products': () => ({ sku: crypto.randomUUID(), name: 'Product', ...price }),

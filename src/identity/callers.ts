@@ -50,6 +50,14 @@ const selectKey = statement({
     where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)`,
 })
 
+const selectKeyById = statement({
+  name: 'caller_find_api_key_by_id',
+  params: ['tenant_id', 'id', 'now'],
+  row: keyRow,
+  sql: `select k.tenant_id, k.id, k.scopes, k.expires_at, t.requests_per_minute from api_keys k join tenants t on t.id = k.tenant_id
+    where k.tenant_id = $1 and k.id = $2 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $3)`,
+})
+
 const touchKey = statement({
   name: 'api_key_touch',
   params: ['tenant_id', 'id', 'now'],
@@ -85,6 +93,17 @@ export async function findKeyCaller(
 ): Promise<{ readonly caller: Caller; readonly expiresAt: Date | null } | undefined> {
   const [found] = await tx.run(selectKey, { key_hash: sha256Hex(key), now })
   return found && { caller: keyCaller(found), expiresAt: found.expires_at }
+}
+
+/** By what a caller is found again. */
+export type CallerKey = Pick<Caller, 'kind' | 'tenantId' | 'id' | 'loginId'>
+
+/** Who was identified before, as they are now; undefined where the login was ended, or the key revoked or has run out. */
+export async function findCaller(tx: Transaction, key: CallerKey, now: Date): Promise<Caller | undefined> {
+  const { kind, tenantId, id, loginId } = key
+  if (kind === 'user') return loginId === null ? undefined : await findUserCaller(tx, { tenantId, userId: id, loginId })
+  const [found] = await tx.run(selectKeyById, { tenant_id: tenantId, id, now })
+  return found && keyCaller(found)
 }
 
 function keyCaller(found: RowOf<typeof keyRow>): Caller {

@@ -28,6 +28,7 @@ export function problem(error: unknown, requestId: string): Response {
   }
   const headers = new Headers({ 'content-type': 'application/problem+json', 'x-request-id': requestId })
   if (status === 503) headers.set('retry-after', '1')
+  if (status === 426) headers.set('upgrade', 'websocket')
   if (status === 401) headers.set('www-authenticate', 'Bearer')
   return new Response(JSON.stringify(body), { status, headers })
 }

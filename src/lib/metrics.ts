@@ -36,6 +36,8 @@ export function makeMetrics() {
       'provider',
       'reason',
     ]),
+    sockets: gauge('websocket_connections', 'WebSockets that are open'),
+    socketsClosed: counter('websocket_closed_total', 'WebSockets that this side has closed, by reason', ['reason']),
     rateLimited: counter('rate_limited_total', 'Requests refused for their number', ['limit']),
     rateLimitUnavailable: counter(
       'rate_limit_unavailable_total',

@@ -4,28 +4,51 @@ import { UsageError } from './errors.ts'
 export type Server = { readonly url: string; readonly port: number; stop(): Promise<void> }
 
 /** The other end of a request's connection. */
-export type Peer = { readonly peerAddress: () => string | undefined }
+export type Peer = {
+  readonly peerAddress: () => string | undefined
+  /** Turns the request into a WebSocket with this data. False where it does not ask for one; any answer is ignored after. */
+  readonly upgrade: (data: unknown) => boolean
+}
+
+/** What is done with WebSockets, see `WebSocketHandler` of the runtime. */
+export type SocketHandlers = Bun.WebSocketHandler<unknown>
 
 /** Larger bodies are cut off by the runtime; each route has its own, smaller limit with a proper answer. */
 const bodyBytesMax = 64 * 1024 * 1024
+/** For what is under way at a stop. */
 const stopDeadlineMs = 5_000
+
+const noSockets: SocketHandlers = { message: socket => socket.close() }
 
 /**
  * Listens. `setting` is the name of the port's setting, for the line that says that the port is taken; port 0 picks a
- * free one. `stop` answers what is under way, for five seconds at most.
+ * free one. `stop` takes no more connections, answers what is under way, for five seconds at most, and says in each answer
+ * that the connection ends with it.
  */
 export function serve(options: {
   readonly host: string
   readonly port: number
   readonly setting: string
   readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>
+  readonly sockets?: SocketHandlers | undefined
+  /** Called once nothing new comes in: what would go on for ever is ended. */
+  readonly onStop?: (() => void) | undefined
 }): Server {
-  const { host, port, setting, fetch } = options
+  const { host, port, setting, fetch, sockets = noSockets, onStop } = options
+  let isStopping = false
   try {
     const server = Bun.serve({
       hostname: host,
       port,
-      fetch: (request, bun) => fetch(request, { peerAddress: () => bun.requestIP(request)?.address }),
+      async fetch(request, bun) {
+        const answer = await fetch(request, {
+          peerAddress: () => bun.requestIP(request)?.address,
+          upgrade: data => bun.upgrade(request, { data }),
+        })
+        if (isStopping) answer.headers.set('connection', 'close')
+        return answer
+      },
+      websocket: sockets,
       maxRequestBodySize: bodyBytesMax,
       idleTimeout: 120,
     })
@@ -34,7 +57,10 @@ export function serve(options: {
       port: bound,
       url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
       async stop() {
-        await Promise.race([server.stop(), Bun.sleep(stopDeadlineMs)])
+        isStopping = true
+        const ended = server.stop()
+        onStop?.()
+        await Promise.race([ended, Bun.sleep(stopDeadlineMs)])
         await server.stop(true)
       },
     }

@@ -18,7 +18,10 @@ export type Topic =
 export type Bus = {
   /** A payload that costs something to make may be a function: it is called only where somebody may listen. */
   publish(topic: Topic, payload?: string | (() => string)): void
-  /** Returns what ends the subscription. */
-  subscribe(topic: Topic, listener: (payload: string) => void): () => void
+  /**
+   * Returns what ends the subscription. `onReady` is called once the listener hears whatever any process publishes from
+   * then on; that takes a moment where there are several, and as long as the store between them is away.
+   */
+  subscribe(topic: Topic, listener: (payload: string) => void, onReady?: () => void): () => void
   close(): Promise<void>
 }

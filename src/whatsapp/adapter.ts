@@ -62,11 +62,18 @@ export async function startAdapter(options: Options) {
     timeoutMs,
     settleMs: config.SEND_SETTLE_SECONDS * 1_000,
   })
+  let ending: Promise<unknown> | undefined
+  function endWork(): Promise<unknown> {
+    ending ??= Promise.all([sender.stop(), checks.stop()])
+    return ending
+  }
   return {
     fetch: webhookRoutes(inbound, options).fetch,
+    // What goes out does not wait for the last webhook that comes in.
+    drain: () => void endWork(),
     async stop() {
       await inbound.drain()
-      await Promise.all([sender.stop(), checks.stop()])
+      await endWork()
       bots.close()
     },
   }

@@ -44,6 +44,8 @@ const changedMs = 1_000
 const crowdedMs = 100
 const crowdedRate: Rate = { burst: 1, intervalMs: 10 }
 const codesMax = 100
+/** For sends under way at a stop. What they would have shown is then found as of a sender that died. */
+const stopMs = 4_000
 
 type Route = { readonly bot: BotWithSecrets; readonly provider: WhatsAppProvider }
 
@@ -287,7 +289,7 @@ export async function startSender(options: Options): Promise<Sender> {
       for (const unsubscribe of subscriptions) unsubscribe()
       results.stop()
       await Promise.all([loop.stop(), expiry.stop()])
-      await Promise.allSettled(inFlight.values())
+      await Promise.race([Promise.allSettled(inFlight.values()), Bun.sleep(stopMs)])
     },
   }
 }

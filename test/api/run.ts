@@ -98,6 +98,11 @@ database = "none"
 [checks]
 negative_data_rejection.expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428"]
 
+# A plain request is no WebSocket, whatever its ticket.
+[[operations]]
+include-path = "/api/ws"
+checks.positive_data_acceptance.expected-statuses = ["101", "401", "426"]
+
 # A draft may be anything: what its faults are is told when it is published.
 [[operations]]
 include-path = "/api/flows/{id}/publish"

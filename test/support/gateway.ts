@@ -1,5 +1,5 @@
 import { readSettings } from '../../src/config.ts'
-import { makeGateway } from '../../src/gateway/gateway.ts'
+import { type Gateway, makeGateway } from '../../src/gateway/gateway.ts'
 import type { Env, GatewayOptions } from '../../src/gateway/options.ts'
 import { signAccessToken } from '../../src/identity/access-token.ts'
 import type { Role } from '../../src/identity/permissions.ts'
@@ -11,6 +11,7 @@ import { makeSealer } from '../../src/lib/crypto.ts'
 import { uuids } from '../../src/lib/ids.ts'
 import { makeLog } from '../../src/lib/log.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
+import { type Server, serve } from '../../src/lib/serve.ts'
 import { makeFeed } from '../../src/stores/feed.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
@@ -80,6 +81,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
   const { connection, drop } = await createTestDatabase()
   const metrics = makeMetrics()
   const [bus, gate] = [changes.bus ?? makeMemoryBus(), changes.gate ?? makeMemoryGate(changes.clock ?? systemClock)]
+  const log = makeLog({ level: 'error', dir: undefined })
   const parts: GatewayOptions = {
     config: {
       ...readSettings({}),
@@ -88,10 +90,9 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
       RATE_LIMIT_AUTH_PER_5_MINUTES: 1_000_000,
     },
     database: openDatabase(connection, metrics),
-    ...{ bus, gate, feed: makeFeed({ bus, gate }) },
+    ...{ bus, gate, feed: makeFeed({ bus, gate, log }), log },
     clock: systemClock,
     ids: uuids,
-    log: makeLog({ level: 'error', dir: undefined }),
     metrics,
     sealer: makeSealer('an-encryption-key-for-tests-of-32-bytes'),
     health: async () => healthy,
@@ -145,6 +146,10 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
     api,
     fetch,
     call,
+    /** Listens on a port, for what takes a real connection. */
+    listen: () => listen(gateway),
+    /** The same for another gateway of the same parts, but for some. */
+    another: (others: Partial<GatewayOptions>) => listen(makeGateway({ ...parts, ...others })),
     addCaller,
     renewed,
     async setRequestsPerMinute(tenantId: string, limit: number) {
@@ -159,6 +164,10 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
       await drop()
     },
   }
+}
+
+function listen({ fetch, sockets, drain }: Gateway): Server {
+  return serve({ host: '127.0.0.1', port: 0, setting: 'none', fetch, sockets, onStop: drain })
 }
 
 const healthy = {

@@ -12,9 +12,10 @@ export function makeMemoryBus(): Bus {
         for (const listener of listeners.get(topic) ?? []) listener(text)
       })
     },
-    subscribe(topic, listener) {
+    subscribe(topic, listener, onReady) {
       const set = listeners.get(topic) ?? new Set()
       listeners.set(topic, set.add(listener))
+      onReady?.()
       return () => {
         set.delete(listener)
         if (set.size === 0 && listeners.get(topic) === set) listeners.delete(topic)

@@ -7,6 +7,8 @@ import { type Columns, execute, type RowOf, type Statement, type Values } from '
 /** Connections of one process. */
 const poolSize = 10
 const connectTimeoutSeconds = 30
+/** For transactions that are still open at the end. */
+const closeTimeoutSeconds = 3
 
 /** How long the server bears with a connection before it ends what that does; 0 for ever. */
 export type Limits = {
@@ -110,7 +112,7 @@ export function openDatabase(
       await pool.notify(channel, payload)
     },
     async close() {
-      await pool.close({ timeout: 10 })
+      await pool.close({ timeout: closeTimeoutSeconds })
     },
   }
 }

@@ -4,29 +4,60 @@ import type { Bus, Topic } from '../bus.ts'
 
 const channelOf = (topic: Topic) => `dashoffice:${topic}`
 
+type Channel = {
+  readonly listeners: Set<(payload: string) => void>
+  /** Whom to tell once what is published is heard; undefined: it is. */
+  waiting: (() => void)[] | undefined
+}
+
 /** The bus of several processes, over Redis publish and subscribe. Two connections: one may only listen. */
 export function makeRedisBus(url: string, log: Log): Bus & { isReachable(): Promise<boolean> } {
   const publisher = connectRedis(url, log)
   const subscriber = connectRedis(url, log)
-  const listeners = new Map<string, Set<(payload: string) => void>>()
-  subscriber.on('message', (channel: string, payload: string) => {
-    for (const listener of listeners.get(channel) ?? []) listener(payload)
+  const channels = new Map<string, Channel>()
+  subscriber.on('message', (name: string, payload: string) => {
+    for (const listener of channels.get(name)?.listeners ?? []) listener(payload)
   })
   // The client subscribes again only to what it was once subscribed to: not where Redis was away at the start.
   subscriber.on('ready', () => {
-    for (const channel of listeners.keys()) subscriber.subscribe(channel).catch(() => undefined)
+    for (const [name, channel] of channels) listen(name, channel)
   })
+  subscriber.on('close', () => {
+    for (const channel of channels.values()) channel.waiting ??= []
+  })
+
+  function listen(name: string, channel: Channel): void {
+    subscriber.subscribe(name).then(
+      () => {
+        const waiting = channel.waiting ?? []
+        channel.waiting = undefined
+        for (const tell of waiting) tell()
+      },
+      () => undefined,
+    )
+  }
+
   return {
     publish(topic, payload = '') {
       // Only a hint: without Redis the work is found a second later.
       publisher.publish(channelOf(topic), typeof payload === 'string' ? payload : payload()).catch(() => undefined)
     },
-    subscribe(topic, listener) {
-      const channel = channelOf(topic)
-      const set = listeners.get(channel) ?? new Set()
-      if (set.size === 0) subscriber.subscribe(channel).catch(() => undefined)
-      listeners.set(channel, set.add(listener))
-      return () => void set.delete(listener)
+    subscribe(topic, listener, onReady) {
+      const name = channelOf(topic)
+      const channel: Channel = channels.get(name) ?? { listeners: new Set(), waiting: [] }
+      if (onReady !== undefined) {
+        if (channel.waiting === undefined) onReady()
+        else channel.waiting.push(onReady)
+      }
+      channel.listeners.add(listener)
+      if (channels.get(name) !== channel) listen(name, channel)
+      channels.set(name, channel)
+      return () => {
+        channel.listeners.delete(listener)
+        if (channel.listeners.size > 0 || channels.get(name) !== channel) return
+        channels.delete(name)
+        subscriber.unsubscribe(name).catch(() => undefined)
+      }
     },
     async isReachable() {
       return await publisher.ping().then(
