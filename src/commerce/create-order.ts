@@ -1,7 +1,8 @@
 import { type Ids, timeOf } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
-import { findOrder, type Order, type OrderItem } from './orders.ts'
+import { findOrder, type Order } from './orders.ts'
+import { type OrderPriced, type OrderRefused, priceOrder } from './price-order.ts'
 import { isActiveSeller } from './sellers.ts'
 
 export const orderItemsMax = 100
@@ -23,18 +24,7 @@ export type OrderCreated =
   | { readonly kind: 'created'; readonly order: Order }
   | { readonly kind: 'unknown_customer' }
   | { readonly kind: 'unknown_seller' }
-  /** Not the tenant's, or not sold any more. */
-  | { readonly kind: 'unknown_product'; readonly productIds: readonly string[] }
-  | { readonly kind: 'out_of_stock'; readonly shortages: readonly Shortage[] }
-  | { readonly kind: 'mixed_currencies'; readonly currencies: readonly string[] }
-  | { readonly kind: 'total_too_large' }
-
-export type Shortage = {
-  readonly product_id: string
-  readonly name: string
-  readonly wanted: number
-  readonly stock: number
-}
+  | OrderRefused
 
 const findCustomer = statement({
   name: 'order_find_customer',
@@ -107,61 +97,22 @@ const insertItems = statement({
  * retry on deadlock: a second one would lock products after the number.
  */
 export async function createOrder(tx: Transaction, ids: Ids, wanted: NewOrder): Promise<OrderCreated> {
-  const quantities = quantitiesByProduct(wanted.items)
+  const productIds = [...new Set(wanted.items.map(item => item.product_id))]
   const [customers, products] = await Promise.all([
     tx.run(findCustomer, { tenant_id: wanted.tenantId, id: wanted.customerId }),
-    tx.run(lockProducts, { tenant_id: wanted.tenantId, ids: [...quantities.keys()] }),
+    tx.run(lockProducts, { tenant_id: wanted.tenantId, ids: productIds }),
   ])
   if (customers.length === 0) return { kind: 'unknown_customer' }
   const sellerId = wanted.sellerId ?? null
   if (sellerId !== null && !(await isActiveSeller(tx, wanted.tenantId, sellerId))) return { kind: 'unknown_seller' }
 
-  const sold = new Map(products.filter(product => product.active).map(product => [product.id, product]))
-  const unknown = [...quantities.keys()].filter(id => !sold.has(id))
-  if (unknown.length > 0) return { kind: 'unknown_product', productIds: unknown }
-
-  const currencies = [...new Set([...sold.values()].map(product => product.currency))]
-  const [currency] = currencies
-  if (currency === undefined || currencies.length > 1) return { kind: 'mixed_currencies', currencies }
-
-  const lines = [...quantities].flatMap(([id, quantity]) => {
-    const product = sold.get(id)
-    return product === undefined ? [] : [{ product, quantity }]
-  })
-  const shortages = lines.filter(({ product, quantity }) => product.stock < quantity).map(shortageOf)
-  if (shortages.length > 0) return { kind: 'out_of_stock', shortages }
-
-  const items = lines.map(({ product, quantity }) => ({
-    product_id: product.id,
-    name: product.name,
-    quantity,
-    price_minor: product.price_minor,
-  }))
-  const totalMinor = items.reduce((total, item) => total + item.price_minor * item.quantity, 0)
-  if (!Number.isSafeInteger(totalMinor)) return { kind: 'total_too_large' }
-  return { kind: 'created', order: await write(tx, ids, wanted, items, totalMinor, currency) }
+  const priced = priceOrder(wanted.items, products)
+  if (priced.kind !== 'priced') return priced
+  return { kind: 'created', order: await write(tx, ids, wanted, priced) }
 }
 
-function quantitiesByProduct(items: NewOrder['items']): Map<string, number> {
-  const quantities = new Map<string, number>()
-  for (const { product_id, quantity } of items) {
-    quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity)
-  }
-  return quantities
-}
-
-function shortageOf(line: { product: { id: string; name: string; stock: number }; quantity: number }): Shortage {
-  return { product_id: line.product.id, name: line.product.name, wanted: line.quantity, stock: line.product.stock }
-}
-
-async function write(
-  tx: Transaction,
-  ids: Ids,
-  wanted: NewOrder,
-  items: readonly OrderItem[],
-  totalMinor: number,
-  currency: string,
-): Promise<Order> {
+async function write(tx: Transaction, ids: Ids, wanted: NewOrder, priced: OrderPriced): Promise<Order> {
+  const { items, totalMinor, currency } = priced
   const quantities = items.map(item => item.quantity)
   const productIds = items.map(item => item.product_id)
   const taken = await tx.run(takeStock, { tenant_id: wanted.tenantId, ids: productIds, quantities })

@@ -67,6 +67,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'POST /api/flows': () => flow(crypto.randomUUID()),
   'PUT /api/flows/{id}': () => flow(crypto.randomUUID()),
   'POST /api/flows/{id}/publish': () => undefined,
+  'POST /api/flows/{id}/simulate': () => ({ inputs: ['hello'] }),
   'POST /api/conversations/{id}/messages': () => ({ content: { type: 'text', text: 'Hello' } }),
   'POST /api/bots/{id}/messages': () => ({
     to: `+${phones++}`,

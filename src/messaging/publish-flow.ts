@@ -50,6 +50,14 @@ const selectVersions = statement({
     where tenant_id = $1 and flow_id = $2 and version < $3::int order by version desc limit $4`,
 })
 
+const selectVersion = statement({
+  name: 'flow_version_find',
+  params: ['tenant_id', 'flow_id', 'version'],
+  row: versionRow,
+  sql: `select version, document, published_by, published_at from flow_versions
+    where tenant_id = $1 and flow_id = $2 and version = $3::int`,
+})
+
 /** What came of publishing. */
 export type FlowPublished =
   | { readonly kind: 'published'; readonly version: number; readonly warnings: readonly Finding[] }
@@ -73,9 +81,8 @@ export async function publishFlow(
   const { tenantId, id, userId, handlers } = flow
   const [draft] = await tx.run(lockDraft, { tenant_id: tenantId, id })
   if (draft === undefined) return { kind: 'unknown' }
-  const names = await tx.run(selectPublishedNames, { tenant_id: tenantId })
   // A flow may call itself: it is published once this is done.
-  const flows = new Set([draft.name, ...names.map(published => published.name)])
+  const flows = new Set([draft.name, ...(await publishedNames(tx, tenantId))])
   const checked = checkFlow(draft.document, { handlers, flows })
   if (!checked.ok) return { kind: 'refused', findings: checked.findings }
   const version = (draft.published_version ?? 0) + 1
@@ -83,6 +90,22 @@ export async function publishFlow(
   await tx.run(insertVersion, { tenant_id: tenantId, flow_id: id, version, document, published_by: userId })
   await tx.run(setPublished, { tenant_id: tenantId, id, version })
   return { kind: 'published', version, warnings: checked.warnings }
+}
+
+/** The names of a tenant's published flows: those that others may call. */
+export async function publishedNames(tx: Transaction, tenantId: string): Promise<string[]> {
+  return (await tx.run(selectPublishedNames, { tenant_id: tenantId })).map(published => published.name)
+}
+
+/** Undefined where the flow has no such version. */
+export async function findFlowVersion(
+  tx: Transaction,
+  tenantId: string,
+  flowId: string,
+  version: number,
+): Promise<FlowVersion | undefined> {
+  const [found] = await tx.run(selectVersion, { tenant_id: tenantId, flow_id: flowId, version })
+  return found
 }
 
 const versionMax = 2_147_483_647

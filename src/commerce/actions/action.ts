@@ -29,7 +29,7 @@ export type Action = {
   readonly handler: string
   /** What `input` must be once its `{{…}}` are filled in; `run` refuses anything else with `invalid_input`. */
   readonly input: v.GenericSchema
-  /** Whether it changes anything: such a call is left out of a simulation. */
+  /** Whether it changes anything: such a call runs in a transaction of its conversation alone. */
   readonly writes: boolean
   run(tx: Transaction, ids: Ids, call: ActionCall): Promise<ActionResult>
 }
@@ -45,12 +45,20 @@ export function makeAction<TSchema extends v.GenericSchema>(definition: {
     handler: definition.handler,
     input: definition.input,
     writes: definition.writes,
-    async run(tx, ids, call) {
-      const parsed = v.safeParse(definition.input, call.input)
-      if (!parsed.success) return { ok: false, code: 'invalid_input', message: sentence(parsed.issues[0]) }
-      return await definition.run(tx, ids, { ...call, input: parsed.output })
-    },
+    run: (tx, ids, call) =>
+      withInput(definition.input, call.input, input => definition.run(tx, ids, { ...call, input })),
   }
+}
+
+/** Does `work` with an input that is checked; one that is wrong is refused with `invalid_input`. */
+export async function withInput<TSchema extends v.GenericSchema>(
+  schema: TSchema,
+  input: Json,
+  work: (input: v.InferOutput<TSchema>) => ActionResult | Promise<ActionResult>,
+): Promise<ActionResult> {
+  const parsed = v.safeParse(schema, input)
+  if (!parsed.success) return { ok: false, code: 'invalid_input', message: sentence(parsed.issues[0]) }
+  return await work(parsed.output)
 }
 
 function sentence(issue: v.BaseIssue<unknown>): string {

@@ -4,7 +4,7 @@ import { createOrder, type OrderCreated, orderItemsMax, orderQuantityMax } from 
 import { type Order, orderEvent } from '../orders.ts'
 import { type ActionResult, makeAction } from './action.ts'
 
-const input = v.strictObject({
+export const orderCreateInput = v.strictObject({
   items: v.pipe(
     v.array(
       v.strictObject({
@@ -21,7 +21,7 @@ const input = v.strictObject({
 /** `order.create`: an order of the customer who talks, in the turn's transaction. */
 export const orderCreate = makeAction({
   handler: 'order.create',
-  input,
+  input: orderCreateInput,
   writes: true,
   async run(tx, ids, call) {
     const { tenantId, customerId, conversationId } = call
@@ -32,17 +32,22 @@ export const orderCreate = makeAction({
   },
 })
 
-function resultOf(created: OrderCreated): ActionResult {
+type Shown = Pick<Order, 'id' | 'number' | 'total_minor' | 'currency' | 'status' | 'items'>
+
+/** What a flow is told of an order, or of why there is none. */
+export function resultOf(created: { readonly kind: 'created'; readonly order: Shown } | Refused): ActionResult {
   return created.kind === 'created'
     ? { ok: true, value: orderValue(created.order) }
     : { ok: false, code: created.kind, message: sentence(created) }
 }
 
-function orderValue({ id, number, total_minor, currency, status, items }: Order) {
+function orderValue({ id, number, total_minor, currency, status, items }: Shown) {
   return { id, number, total_minor, currency, status, items: items.map(item => ({ ...item })) }
 }
 
-function sentence(refused: Exclude<OrderCreated, { kind: 'created' }>): string {
+type Refused = Exclude<OrderCreated, { kind: 'created' }>
+
+function sentence(refused: Refused): string {
   switch (refused.kind) {
     case 'unknown_customer':
       return 'The customer does not exist any more.'

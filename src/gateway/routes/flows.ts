@@ -1,7 +1,5 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
-import { actions } from '../../commerce/actions/actions.ts'
-import type { Finding } from '../../flow/check.ts'
 import { flowDocumentSchema } from '../../flow/document.ts'
 import { AppError } from '../../lib/errors.ts'
 import {
@@ -15,8 +13,9 @@ import {
   lockFlow,
   updateFlow,
 } from '../../messaging/flows.ts'
-import { listFlowVersions, publishFlow } from '../../messaging/publish-flow.ts'
+import { findFlowVersion, listFlowVersions, publishFlow } from '../../messaging/publish-flow.ts'
 import { answerChange } from '../change.ts'
+import { flowHandlers, flowRefusal, shownFinding } from '../flow-faults.ts'
 import { named, writtenAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
@@ -34,8 +33,7 @@ import {
   notFound,
   query,
 } from '../steps.ts'
-
-const handlers = new Map([...actions.values()].map(action => [action.handler, action.input]))
+import { flowSimulationRoutes } from './flow-simulate.ts'
 
 /** A draft may be unfinished: only its name is needed. Publishing checks the rest. */
 const draft = named(
@@ -194,10 +192,10 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       const id = idOf(context)
       return await answerChange(parts, context, 200, async (tx, caller, record) => {
         const userId = caller.kind === 'user' ? caller.id : null
-        const result = await publishFlow(tx, { tenantId: caller.tenantId, id, userId, handlers })
+        const result = await publishFlow(tx, { tenantId: caller.tenantId, id, userId, handlers: flowHandlers })
         if (result.kind === 'unknown') throw notFound('flow')
-        if (result.kind === 'refused') throw refusal(result.findings)
-        const after = { version: result.version, warnings: result.warnings.map(shown) }
+        if (result.kind === 'refused') throw flowRefusal(result.findings)
+        const after = { version: result.version, warnings: result.warnings.map(shownFinding) }
         record({ action: 'flow.published', resource: 'flows', id, before: null, after })
         return after
       })
@@ -234,13 +232,14 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     may('flows:read'),
     async context => {
       const [flowId, given] = [idOf(context), context.req.param('version')]
-      const number = /^[1-9]\d{0,8}$/.test(given) ? Number(given) : 0
-      const [one] = await readInTenant(parts, context, (tx, { tenantId }) =>
-        listFlowVersions(tx, { tenantId, flowId, beforeVersion: number + 1, limit: 1 }),
+      if (!/^[1-9]\d{0,8}$/.test(given)) throw notFound('version')
+      const one = await readInTenant(parts, context, (tx, { tenantId }) =>
+        findFlowVersion(tx, tenantId, flowId, Number(given)),
       )
-      return context.json(found(one?.version === number ? one : undefined, 'version'))
+      return context.json(found(one, 'version'))
     },
   )
+  app.route('/', flowSimulationRoutes(parts))
   return app
 }
 
@@ -249,14 +248,4 @@ function accept(written: FlowWritten): Flow {
   if (written.kind === 'written') return written.flow
   if (written.kind === 'unknown') throw notFound('flow')
   throw new AppError('conflict', 'Another flow has this name.', [{ path: 'name', message: 'Is taken' }])
-}
-
-function refusal(findings: readonly Finding[]): AppError {
-  const errors = findings.filter(one => one.severity === 'error')
-  const count = errors.length === 1 ? 'one fault' : `${errors.length} faults`
-  return new AppError('flow_refused', `The flow has ${count}.`, errors.map(shown))
-}
-
-function shown({ path, message }: Finding) {
-  return { path, message }
 }
