@@ -73,7 +73,7 @@ migrate
     }),
   )
 
-const flow = program.command('flow').description('check a flow, or rebuild a conversation')
+const flow = program.command('flow').description('check a flow, talk to it, or rebuild a conversation')
 flow
   .command('check')
   .argument('<FILE>', 'a flow document, JSON')
@@ -81,6 +81,16 @@ flow
   .action(async (file: string) => {
     const { checkFlowFile } = await import('./commands/check-flow-file.ts')
     process.exitCode = checkFlowFile(file, print) ? 0 : 1
+  })
+flow
+  .command('simulate')
+  .argument('<FILE>', 'a flow document, JSON')
+  .option('--products <FILE>', 'what the catalog has: a JSON list of {sku, name, price_minor, currency, stock?}')
+  .description('talk to a flow in the terminal: each line is what the customer writes; needs no database')
+  .action(async (file: string, options: { products?: string }) => {
+    const { simulateFlowFile } = await import('./commands/simulate-flow-file.ts')
+    const given = { file, products: options.products }
+    process.exitCode = (await simulateFlowFile(given, linesOfStdin(), print)) ? 0 : 1
   })
 flow
   .command('replay')
@@ -188,6 +198,17 @@ async function onPostgres(
   } finally {
     await pool.close()
     await postgres.close()
+  }
+}
+
+/** What is written, line by line; shown again where it does not come from a terminal, so that the output tells all. */
+async function* linesOfStdin(): AsyncGenerator<string> {
+  const isTerminal = process.stdin.isTTY === true
+  if (isTerminal) process.stdout.write('> ')
+  for await (const line of console) {
+    if (!isTerminal && line !== '') print(`> ${line}`)
+    yield line
+    if (isTerminal) process.stdout.write('> ')
   }
 }
 

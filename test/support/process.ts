@@ -14,11 +14,12 @@ export type Process = {
   kill(): Promise<void>
 }
 
-/** Starts `dashoffice ARGUMENTS`; ports that are not given are free ones. Waits until `healthUrl` answers 200. */
+/** Starts `dashoffice ARGUMENTS`; ports that are not given are free ones. Waits until `healthUrl` answers 200. `input` is read from stdin. */
 export async function startProcess(
   argumentList: readonly string[],
   environment: Readonly<Record<string, string>>,
   healthUrl?: string,
+  input?: string,
 ): Promise<Process> {
   const ports = Object.fromEntries(
     ['GATEWAY', 'ADAPTER', 'ORCHESTRATOR', 'ANALYTICS', 'EMULATOR'].map(role => [`${role}_PORT`, '0']),
@@ -26,7 +27,7 @@ export async function startProcess(
   const { PATH = '', HOME = '' } = process.env
   const child = Bun.spawn([process.execPath, main, ...argumentList], {
     env: { PATH, HOME, ...ports, ...environment },
-    stdin: 'ignore',
+    stdin: input === undefined ? 'ignore' : new Blob([input]),
     stdout: 'pipe',
     stderr: 'pipe',
   })
@@ -58,12 +59,13 @@ export async function startProcess(
   return running
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end, with what it reads from stdin. */
 export async function runProcess(
   argumentList: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  input?: string,
 ): Promise<{ status: number; output: string }> {
-  const running = await startProcess(argumentList, environment)
+  const running = await startProcess(argumentList, environment, undefined, input)
   await until(() => !isAlive(running.pid), 60_000)
   return { status: await running.stop(), output: running.output() }
 }

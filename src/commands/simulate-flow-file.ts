@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import * as v from 'valibot'
+import { actions } from '../commerce/actions/actions.ts'
+import { exampleProductsSchema, openExampleShop } from '../commerce/actions/example-shop.ts'
+import { checkFlow } from '../flow/check.ts'
+import { compileFlow } from '../flow/compile.ts'
+import { inboundContentSchema, type OutboundContent, summarize } from '../flow/content.ts'
+import type { FlowDocument } from '../flow/document.ts'
+import type { ExplainedStep } from '../flow/explain-events.ts'
+import type { PublishedFlow } from '../flow/library.ts'
+import { type SimulatedInput, startSimulation } from '../flow/simulate.ts'
+import { messageOf, UsageError } from '../lib/errors.ts'
+import { uuids } from '../lib/ids.ts'
+
+type Print = (line: string) => void
+
+/** Who writes in a simulation. */
+const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {} }
+
+/**
+ * Talks to a flow: each line is what the customer writes, `/timeout` lets the time to answer pass, and a line that is JSON
+ * is a content. Without products the catalog is empty. Returns whether the flow could be talked to: one with faults is not.
+ */
+export async function simulateFlowFile(
+  given: { readonly file: string; readonly products: string | undefined },
+  lines: AsyncIterable<string>,
+  print: Print,
+): Promise<boolean> {
+  const products = given.products === undefined ? [] : readProducts(given.products)
+  const document = checked(given.file, print)
+  if (document === null) return false
+  const flow: PublishedFlow = { flow_id: uuids.next(), version: 1, flow: compileFlow(document) }
+  const simulation = startSimulation({
+    flow,
+    library: {
+      byId: id => (id === flow.flow_id ? flow.flow : undefined),
+      published: name => (name === document.name ? flow : undefined),
+    },
+    context: {
+      now: Date.now(),
+      customer: { id: uuids.next(), ...customer },
+      conversation: { id: uuids.next(), bot_id: uuids.next() },
+    },
+    perform: openExampleShop(products),
+  })
+  print(`${document.name}: write as the customer does. /timeout lets the time to answer pass, Ctrl-D ends.`)
+  for await (const line of lines) {
+    const input = readInput(line.trim())
+    if (input === null) continue
+    const { steps, replies } = await simulation.turn(input)
+    for (const step of steps) print(`    ${describeStep(step)}`)
+    for (const reply of replies) for (const words of describeReply(reply)) print(words)
+    if (steps.length === 0) print('    nothing waits for an answer in a time')
+  }
+  return true
+}
+
+function checked(file: string, print: Print): FlowDocument | null {
+  const handlers = new Map([...actions].map(([name, action]) => [name, action.input]))
+  const result = checkFlow(readJson(file), { handlers })
+  if (result.ok) return result.document
+  for (const { severity, path, message } of result.findings) print(`${severity}  ${path || '(document)'}  ${message}`)
+  return null
+}
+
+function readProducts(file: string) {
+  const parsed = v.safeParse(exampleProductsSchema, readJson(file))
+  if (parsed.success) return parsed.output
+  const [issue] = parsed.issues
+  const place = v.getDotPath(issue)
+  throw new UsageError(`${file} is no list of products: ${place === null ? '' : `${place}: `}${issue.message}`)
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read as JSON: ${messageOf(error)}`)
+  }
+}
+
+/** Null where nothing was written. */
+function readInput(line: string): SimulatedInput | null {
+  if (line === '') return null
+  if (line === '/timeout') return { type: 'timeout' }
+  return (line.startsWith('{') && readContent(line)) || { type: 'text', text: line }
+}
+
+/** Undefined where it is no content: it is a text then, as everything that a customer writes. */
+function readContent(line: string): SimulatedInput | undefined {
+  try {
+    const parsed = v.safeParse(inboundContentSchema, JSON.parse(line))
+    return parsed.success ? parsed.output : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function describeStep({ flow, step, type, outcome, detail }: ExplainedStep): string {
+  const place = step === null ? type : `${flow} / ${step} (${type})`
+  return `${place}: ${outcome.replaceAll('_', ' ')}${detail === null || detail === '' ? '' : `: ${detail}`}`
+}
+
+/** The lines of a reply; what can be chosen is numbered, as it can be answered. */
+function describeReply(content: OutboundContent): string[] {
+  switch (content.type) {
+    case 'text':
+      return spoken(content.text)
+    case 'buttons':
+      return [...spoken(content.text), ...content.buttons.map(({ title }, index) => `  ${index + 1}. ${title}`)]
+    case 'list': {
+      const rows = content.sections.flatMap(section => section.rows)
+      const named = rows.map(({ title, description }) => (description ? `${title}, ${description}` : title))
+      return [...spoken(content.text), ...named.map((name, index) => `  ${index + 1}. ${name}`)]
+    }
+    default:
+      return spoken(summarize(content))
+  }
+}
+
+function spoken(text: string): string[] {
+  return text.split('\n').map((line, index) => (index === 0 ? `< ${line}` : `  ${line}`))
+}
