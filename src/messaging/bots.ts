@@ -165,7 +165,7 @@ export async function createBot(
   const read = readConfig(fields.provider, fields.config, null)
   if (!read.ok) return { kind: 'invalid', errors: read.errors }
   const id = ids.next()
-  const refusal = await refusalOf(tx, { tenantId, id, ...fields }, read.config)
+  const refusal = await refusalOf(tx, { tenantId, id, provider: fields.provider, flow_id: fields.flow_id }, read.config)
   if (refusal !== undefined) return refusal
   const [bot] = await tx.run(insertBot, {
     tenant_id: tenantId,

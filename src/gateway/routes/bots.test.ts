@@ -216,3 +216,15 @@ test('the audit log has each change with before and after, and no secret', async
   expect(at(log, 'data.1.after')).toMatchObject({ name: 'Other', config: { phone_number_id: '1', ...masked } })
   for (const secret of [...Object.values(secrets), 'shh-newer']) expect(log.text).not.toContain(secret)
 })
+
+test('what is only read of a bot and sent back with a new one has no effect, whatever it is', async () => {
+  const as = await gateway.addCaller()
+  const id = textAt(await add(as, '1'), 'id')
+  const again = await gateway.call('POST', '/api/bots', { as, body: { ...bot('1'), id } })
+  expect([again.status, at(again, 'errors.0.path')]).toEqual([409, 'config.phone_number_id'])
+  const other = await gateway.call('POST', '/api/bots', {
+    as,
+    body: { ...bot('2'), id: {}, status: 7, created_at: null },
+  })
+  expect([other.status, at(other, 'status')]).toEqual([201, 'connecting'])
+})
