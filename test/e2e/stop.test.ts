@@ -78,7 +78,9 @@ async function hangingRequest() {
     'POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\r\n{',
   )
   socket.flush()
-  // It was read before what comes after it.
+  // Read before what comes after it, and given to its route: it is under way.
+  await fetch(`${url}/health`)
+  await Bun.sleep(200)
   await fetch(`${url}/health`)
 }
 

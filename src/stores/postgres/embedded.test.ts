@@ -123,7 +123,7 @@ test('the lock of a process that was killed holds nobody up', async () => {
       process.execPath,
       '-e',
       `import { lockDataDir } from '${join(import.meta.dirname, '../data-dir-lock.ts')}'
-       lockDataDir('${folder}'); console.log('held'); setInterval(() => {}, 1000)`,
+       globalThis.lock = lockDataDir('${folder}'); console.log('held'); setInterval(() => {}, 1000)`,
     ],
     { stdout: 'pipe' },
   )
