@@ -50,6 +50,7 @@ const updateRow = statement({
     where tenant_id = $1 and id = $2 returning ${columns}`,
 })
 
+// The filters have no index of their own: a tenant's bots are few, and read by the primary key in the order of the list.
 const selectPage = statement({
   name: 'bot_list',
   params: ['tenant_id', 'before_id', 'provider', 'status', 'search', 'limit'],

@@ -34,6 +34,7 @@ const updateDraft = statement({
     where tenant_id = $1 and id = $2 returning ${columns}`,
 })
 
+// The filters have no index of their own: a tenant's flows are few, and read by the primary key in the order of the list.
 const selectPage = statement({
   name: 'flow_list',
   params: ['tenant_id', 'before_id', 'published', 'search', 'limit'],
