@@ -1,8 +1,14 @@
+import type { FeedEvent } from '../stores/feed.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
 import type { BotWithSecrets } from './find-bot.ts'
 
 // How a bot stands with its provider. Only a bot that is `connected` sends: what the others have to send is held.
+
+/** What the sockets are told of how a bot stands. */
+export function botEvent(id: string, status: string, status_reason: string | null): FeedEvent {
+  return { type: 'bot.status', data: { id, status, status_reason } }
+}
 
 const startCheck = statement({
   name: 'bot_start_check',
@@ -17,10 +23,11 @@ const startCheck = statement({
 const recheck = statement({
   name: 'bot_recheck',
   params: ['tenant_id', 'bot_id'],
-  row: {},
+  row: { id: 'uuid' },
   sql: `update bots set status = 'connecting', status_reason = null, check_attempts = 0, check_due_at = now(),
       updated_at = now()
-    where tenant_id = $1 and id = $2 and status not in ('connected', 'disconnected')`,
+    where tenant_id = $1 and id = $2 and status not in ('connected', 'disconnected')
+    returning id`,
 })
 
 const disconnect = statement({
@@ -45,9 +52,9 @@ export async function connectBot(tx: Transaction, tenantId: string, botId: strin
   await tx.run(startCheck, { tenant_id: tenantId, bot_id: botId })
 }
 
-/** The same, where the provider was heard of: only for a bot that would send if it could. */
-export async function recheckBot(tx: Transaction, tenantId: string, botId: string): Promise<void> {
-  await tx.run(recheck, { tenant_id: tenantId, bot_id: botId })
+/** The same, where the provider was heard of: only for a bot that would send if it could. Returns whether it is one. */
+export async function recheckBot(tx: Transaction, tenantId: string, botId: string): Promise<boolean> {
+  return (await tx.run(recheck, { tenant_id: tenantId, bot_id: botId })).length > 0
 }
 
 /** Holds what the bot has to send until it is connected again. What customers write is taken all the same. */

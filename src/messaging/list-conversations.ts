@@ -1,5 +1,5 @@
 import type { InboundContent, OutboundContent } from '../flow/content.ts'
-import type { ConversationState } from '../flow/state.ts'
+import type { ConversationState, Run } from '../flow/state.ts'
 import { firstId, lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
@@ -202,18 +202,29 @@ function shown(stored: RowOf<typeof row>): Conversation {
     last_message_at,
     created_at,
   } = stored
-  const run = state?.run ?? state?.last_run
-  const frame = run?.frames.at(-1)
   return {
     ...{ id, bot_id, customer_id },
     customer: { id: customer_id, name: stored.customer_name, phone: stored.customer_phone },
     ...{ seller_id, status, problems },
+    ...placeOf(state),
+    variables: runOf(state)?.variables ?? {},
+    ...{ window_expires_at, last_message_at, created_at },
+  }
+}
+
+/** Where a conversation is in its flow. */
+export function placeOf(state: ConversationState | null) {
+  const run = runOf(state)
+  const frame = run?.frames.at(-1)
+  return {
     flow_id: frame?.flow_id ?? null,
     flow_version: frame?.version ?? null,
     current_step: run?.step ?? null,
-    variables: run?.variables ?? {},
-    ...{ window_expires_at, last_message_at, created_at },
   }
+}
+
+function runOf(state: ConversationState | null): Run | null {
+  return state?.run ?? state?.last_run ?? null
 }
 
 const messageRow = {

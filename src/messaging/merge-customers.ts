@@ -2,7 +2,7 @@ import type { FlowLibrary } from '../flow/library.ts'
 import { type ConversationState, initialState } from '../flow/state.ts'
 import { step } from '../flow/step.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
-import { nullableJson, statement } from '../stores/postgres/statement.ts'
+import { nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
 import { saveTurns } from './save-turns.ts'
 
 // Conversations first, then customers, each in the order of their ids: a turn that makes an order, or opens the next
@@ -61,9 +61,13 @@ const lockRivals = statement({
 const moveConversations = statement({
   name: 'merge_move_conversations',
   params: ['tenant_id', 'from_id', 'into_id'],
-  row: {},
-  sql: 'update conversations set customer_id = $3 where tenant_id = $1 and customer_id = $2',
+  row: { id: 'uuid', bot_id: 'uuid', customer_id: 'uuid', status: 'text' },
+  sql: `update conversations set customer_id = $3 where tenant_id = $1 and customer_id = $2
+    returning id, bot_id, customer_id, status`,
 })
+
+/** A conversation that is another customer's now. */
+export type MovedConversation = RowOf<typeof moveConversations.row>
 
 const fillCustomer = statement({
   name: 'merge_fill_customer',
@@ -113,9 +117,15 @@ export async function lockCustomersToMerge(
 /**
  * Makes one customer of two that turned out to be the same person: identities, orders and conversations of `fromId`
  * go to `intoId`. Where both have an open conversation with a bot, the moved one is closed; its waiting mail then goes
- * to the other. Both are locked (`lockCustomersToMerge`) or were made by this transaction.
+ * to the other. Both are locked (`lockCustomersToMerge`) or were made by this transaction. Returns the conversations
+ * that were moved, as they are now.
  */
-export async function mergeCustomer(tx: Transaction, tenantId: string, fromId: string, intoId: string): Promise<void> {
+export async function mergeCustomer(
+  tx: Transaction,
+  tenantId: string,
+  fromId: string,
+  intoId: string,
+): Promise<MovedConversation[]> {
   const both = { tenant_id: tenantId, from_id: fromId, into_id: intoId }
   const rivals = await tx.run(lockRivals, both)
   const turns = rivals.map(rival => {
@@ -130,9 +140,10 @@ export async function mergeCustomer(tx: Transaction, tenantId: string, fromId: s
   await saveTurns(tx, turns, new Date())
   await tx.run(moveIdentities, both)
   await tx.run(moveOrders, both)
-  await tx.run(moveConversations, both)
+  const moved = await tx.run(moveConversations, both)
   await tx.run(fillCustomer, both)
   await tx.run(deleteCustomer, { tenant_id: tenantId, id: fromId })
+  return moved
 }
 
 // Closing runs no step of a flow and reads no expression.

@@ -2,8 +2,8 @@ import type { InboundContent } from '../flow/content.ts'
 import type { Ids } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
-import { statement } from '../stores/postgres/statement.ts'
-import { RaceLost, resolveCustomers, type Sender } from './resolve-customers.ts'
+import { nullable, statement } from '../stores/postgres/statement.ts'
+import { RaceLost, type Resolved, resolveCustomers, type Sender } from './resolve-customers.ts'
 
 /** A customer's message as a provider's webhook brought it, for a bot that is known. */
 export type InboundMessage = {
@@ -19,6 +19,19 @@ export type InboundMessage = {
 
 /** Whether a message is new, or was stored before. */
 export type Receipt = 'stored' | 'duplicate'
+
+/** A message as it was stored. */
+export type StoredMessage = InboundMessage & {
+  readonly conversationId: string
+  readonly id: string
+  readonly createdAt: Date
+}
+
+/** What came of some messages: their receipts in their order, and what is to be told of it (`tellOfReceived`). */
+export type Received = Pick<Resolved, 'changedTenants' | 'moved'> & {
+  readonly receipts: readonly Receipt[]
+  readonly stored: readonly StoredMessage[]
+}
 
 const triesMax = 5
 /**
@@ -62,7 +75,7 @@ const openConversations = statement({
 const storeMessages = statement({
   name: 'inbound_store',
   params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'provider_message_ids', 'contents', 'provider_ats'],
-  row: { id: 'uuid' },
+  row: { stored: 'int4', at: nullable('timestamptz') },
   sql: `with message as (
       insert into messages
         (tenant_id, conversation_id, id, bot_id, direction, content, status, provider_message_id, provider_at)
@@ -72,23 +85,24 @@ const storeMessages = statement({
       order by tenant_id, bot_id, provider_message_id
       on conflict (tenant_id, bot_id, provider_message_id) where provider_message_id is not null do nothing
       returning tenant_id, conversation_id, id
+    ), mail as (
+      insert into inbox (tenant_id, conversation_id, id, kind, body)
+      select tenant_id, conversation_id, id, 'message', '{}' from message
+      returning received_at
     )
-    insert into inbox (tenant_id, conversation_id, id, kind, body)
-    select tenant_id, conversation_id, id, 'message', '{}' from message
-    returning id`,
+    select count(*)::int as stored, max(received_at) as at from mail`,
 })
 
 /**
  * Stores messages in one transaction: finds or makes each customer and their one open conversation, and leaves each
  * message once, however often it comes, with a row in the inbox. Only inserts, so that it never waits for a turn; but
  * where two customers become one, it waits for the turns of their conversations.
- * The receipts are in the order of the messages.
  */
 export async function receiveMessages(
   database: Database,
   ids: Ids,
   messages: readonly InboundMessage[],
-): Promise<Receipt[]> {
+): Promise<Received> {
   for (let tries = 1; ; tries++) {
     try {
       return await database.transaction({ role: 'worker' }, tx => receive(tx, ids, messages))
@@ -98,15 +112,14 @@ export async function receiveMessages(
   }
 }
 
-async function receive(tx: Transaction, ids: Ids, messages: readonly InboundMessage[]): Promise<Receipt[]> {
+async function receive(tx: Transaction, ids: Ids, messages: readonly InboundMessage[]): Promise<Received> {
   const unique = await withoutKnown(tx, messages)
-  if (unique.length > 0) {
-    const customers = await resolveCustomers(tx, ids, unique)
-    const conversations = await resolveConversations(tx, ids, unique, customers)
-    await store(tx, ids, unique, conversations)
-  }
-  const stored = new Set(unique)
-  return messages.map(message => (stored.has(message) ? 'stored' : 'duplicate'))
+  const isStored = new Set(unique)
+  const receipts = messages.map(message => (isStored.has(message) ? 'stored' : 'duplicate'))
+  if (unique.length === 0) return { receipts, stored: [], changedTenants: new Set(), moved: [] }
+  const { customerIds, changedTenants, moved } = await resolveCustomers(tx, ids, unique)
+  const conversations = await resolveConversations(tx, ids, unique, customerIds)
+  return { receipts, stored: await store(tx, ids, unique, conversations), changedTenants, moved }
 }
 
 /** The messages not stored yet, each once, in their order. */
@@ -172,11 +185,12 @@ async function store(
   ids: Ids,
   messages: readonly InboundMessage[],
   conversationIds: readonly string[],
-): Promise<void> {
-  const stored = await tx.run(storeMessages, {
+): Promise<StoredMessage[]> {
+  const messageIds = messages.map(() => ids.next())
+  const [result] = await tx.run(storeMessages, {
     tenant_ids: messages.map(message => message.tenantId),
     conversation_ids: conversationIds,
-    ids: messages.map(() => ids.next()),
+    ids: messageIds,
     bot_ids: messages.map(message => message.botId),
     provider_message_ids: messages.map(message => message.providerMessageId),
     contents: messages.map(message => JSON.stringify(storableJson(message.content as Json))),
@@ -184,5 +198,10 @@ async function store(
   })
   // A copy was stored by another process between our look and our insert: it is a duplicate, and this one must not
   // leave a customer or a conversation behind that only it asked for.
-  if (stored.length < messages.length) throw new RaceLost()
+  const createdAt = result?.at ?? null
+  if (createdAt === null || result?.stored !== messages.length) throw new RaceLost()
+  return messages.map((message, index) => ({
+    ...message,
+    ...{ conversationId: conversationIds[index] ?? '', id: messageIds[index] ?? '', createdAt },
+  }))
 }

@@ -1,7 +1,14 @@
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { endOutbox, keyColumns } from './outbox.ts'
-import { climb, type MessageError, type MessageStatus, type ReportedStatus } from './status.ts'
+import {
+  climb,
+  type MessageError,
+  type MessageStatus,
+  type ReportedStatus,
+  type StatusChange,
+  statusChange,
+} from './status.ts'
 
 /** What a provider reports of one outbound message. */
 export type InboundStatus = {
@@ -94,11 +101,17 @@ type Message = {
   readonly status: string
 }
 
+/** What came of some reports: what is to be told of them, and whether messages that waited for these may be sent now. */
+export type StatusesReceived = { readonly changes: readonly StatusChange[]; readonly released: boolean }
+
 /**
  * Stores statuses, each once, and raises the messages they are about. One that comes before the answer to its send
- * waits in the table for it. Returns whether messages that waited for these may be sent now.
+ * waits in the table for it.
  */
-export async function receiveStatuses(database: Database, statuses: readonly InboundStatus[]): Promise<boolean> {
+export async function receiveStatuses(
+  database: Database,
+  statuses: readonly InboundStatus[],
+): Promise<StatusesReceived> {
   for (let tries = 1; ; tries++) {
     try {
       return await database.transaction({ role: 'worker' }, tx => receive(tx, statuses))
@@ -108,10 +121,10 @@ export async function receiveStatuses(database: Database, statuses: readonly Inb
   }
 }
 
-async function receive(tx: Transaction, statuses: readonly InboundStatus[]): Promise<boolean> {
+async function receive(tx: Transaction, statuses: readonly InboundStatus[]): Promise<StatusesReceived> {
   const [, messages] = await Promise.all([store(tx, statuses), lock(tx, statuses)])
   const changes = raise(messages, statuses)
-  if (changes.length === 0) return false
+  if (changes.length === 0) return { changes: [], released: false }
   const keys = changes.map(change => change.message)
   // A send whose answer is still awaited, or never came, has one now; what waited behind it may go.
   const [, released] = await Promise.all([
@@ -124,7 +137,7 @@ async function receive(tx: Transaction, statuses: readonly InboundStatus[]): Pro
     }),
     endOutbox(tx, keys),
   ])
-  return released
+  return { changes: changes.map(({ message, status, error }) => statusChange(message, status, error)), released }
 }
 
 async function store(tx: Transaction, statuses: readonly InboundStatus[]): Promise<void> {

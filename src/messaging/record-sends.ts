@@ -1,7 +1,7 @@
 import type { Transaction } from '../stores/postgres/database.ts'
-import { statement } from '../stores/postgres/statement.ts'
+import { nullableJson, statement } from '../stores/postgres/statement.ts'
 import { changeOutbox, endOutbox, keyColumns, type OutboxChange, type OutboxKey } from './outbox.ts'
-import type { MessageError } from './status.ts'
+import { type MessageError, type StatusChange, statusChange } from './status.ts'
 
 /** How a try to send ended; `row` is what becomes of the outbox row, null when it has ended. */
 export type SendRecord = OutboxKey & {
@@ -27,27 +27,33 @@ const findRows = statement({
   sql: 'select id from outbox where id = any ($1::uuid[])',
 })
 
-// A status that came before the answer to the send has said more than the answer can.
+const resultRow = { id: 'uuid', status: 'text', error: nullableJson<MessageError>() } as const
+
+// A status that came before the answer to the send has said more than the answer can: those messages are returned.
 const markMessages = statement({
   name: 'send_mark_messages',
   params: ['tenant_ids', 'conversation_ids', 'ids', 'statuses', 'errors', 'provider_message_ids'],
-  row: {},
-  sql: `update messages m
-    set status = case when m.status in ('queued', 'unknown') then g.status else m.status end,
-      error = case when m.status in ('queued', 'unknown') then g.error::jsonb else m.error end,
-      provider_message_id = coalesce(m.provider_message_id, g.provider_message_id)
-    from (
-      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[]) as u
-        (tenant_id, conversation_id, id, status, error, provider_message_id)
-      order by tenant_id, conversation_id, id) g
-    where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id`,
+  row: resultRow,
+  sql: `with marked as (
+      update messages m
+      set status = case when m.status in ('queued', 'unknown') then g.status else m.status end,
+        error = case when m.status in ('queued', 'unknown') then g.error::jsonb else m.error end,
+        provider_message_id = coalesce(m.provider_message_id, g.provider_message_id)
+      from (
+        select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[]) as u
+          (tenant_id, conversation_id, id, status, error, provider_message_id)
+        order by tenant_id, conversation_id, id) g
+      where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id
+      returning m.id, m.status, m.error, g.status as given_status, g.error::jsonb as given_error
+    )
+    select id, status, error from marked where (status, error) is distinct from (given_status, given_error)`,
 })
 
 // Where a provider hands nothing back with its statuses, one may be here before the id that it is about was known.
 const raiseEarly = statement({
   name: 'send_raise_early',
   params: ['tenant_ids', 'conversation_ids', 'ids'],
-  row: {},
+  row: resultRow,
   sql: `update messages m set status = s.status, error = s.error, provider_at = s.provider_at
     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
     join messages k using (tenant_id, conversation_id, id)
@@ -57,19 +63,20 @@ const raiseEarly = statement({
         and r.message_id is null and r.status <> 'sent'
       order by case r.status when 'read' then 1 when 'delivered' then 2 else 3 end
       limit 1) s
-    where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id and m.status = 'sent'`,
+    where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id and m.status = 'sent'
+    returning m.id, m.status, m.error`,
 })
 
-/**
- * Writes how sends ended. One that is to go on, but has been given up in the meantime, stays as it is. Returns whether
- * messages that waited behind them may go now.
- */
-export async function recordSends(tx: Transaction, given: readonly SendRecord[]): Promise<boolean> {
+/** What came of it: what is to be told, and whether messages that waited behind these may go now. */
+export type SendsRecorded = { readonly changes: readonly StatusChange[]; readonly released: boolean }
+
+/** Writes how sends ended. One that is to go on, but has been given up in the meantime, stays as it is. */
+export async function recordSends(tx: Transaction, given: readonly SendRecord[]): Promise<SendsRecorded> {
   const records = await withoutGivenUp(tx, given)
-  if (records.length === 0) return false
+  if (records.length === 0) return { changes: [], released: false }
   const sent = records.filter(record => record.status === 'sent')
   const ended = records.filter(record => record.row === null)
-  const [, , , released] = await Promise.all([
+  const [kept, raised = [], , released] = await Promise.all([
     tx.run(markMessages, {
       ...keyColumns(records),
       statuses: records.map(record => record.status),
@@ -83,7 +90,12 @@ export async function recordSends(tx: Transaction, given: readonly SendRecord[])
     ),
     endOutbox(tx, ended),
   ])
-  return released
+  const others = new Map([...kept, ...raised].map(row => [row.id, row]))
+  const changes = records.map(record => {
+    const { status, error } = others.get(record.id) ?? record
+    return statusChange(record, status, error)
+  })
+  return { changes, released }
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Ids } from '../lib/ids.ts'
 import { storableText } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
-import { lockCustomersToMerge, mergeCustomer } from './merge-customers.ts'
+import { lockCustomersToMerge, type MovedConversation, mergeCustomer } from './merge-customers.ts'
 
 /** What WhatsApp knows a customer by: the phone (E.164), the business-scoped user id, the linked device id. */
 export type Identity = { readonly kind: 'phone' | 'bsuid' | 'lid'; readonly value: string }
@@ -82,11 +82,19 @@ const updateCustomers = statement({
     where c.tenant_id = g.tenant_id and c.id = g.id`,
 })
 
+/** Whose each sender is, and what that has changed. */
+export type Resolved = {
+  readonly customerIds: readonly string[]
+  /** The tenants that have a customer more, or one that says more, or two that became one. */
+  readonly changedTenants: ReadonlySet<string>
+  readonly moved: readonly (MovedConversation & { readonly tenantId: string })[]
+}
+
 /**
  * The customer of each sender, found by any identity and made where none is known. Two identities seen together belong
  * to one customer from then on: what they were before is merged. Throws `RaceLost`.
  */
-export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonly Asked[]): Promise<string[]> {
+export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonly Asked[]): Promise<Resolved> {
   const known = await findCustomers(tx, asked)
   const fresh: NewIdentity[] = []
   const merges: Merge[] = []
@@ -107,8 +115,16 @@ export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonl
   })
   if (merges.length > 0) await lock(tx, merges)
   await write(tx, [...new Set(customers)], fresh)
-  for (const { from, into } of merges) await mergeCustomer(tx, into.tenantId, from.id, into.id)
-  return customers.map(customer => follow(customer)?.id ?? customer.id)
+  const moved: Resolved['moved'][number][] = []
+  for (const { from, into } of merges)
+    for (const conversation of await mergeCustomer(tx, into.tenantId, from.id, into.id))
+      moved.push({ ...conversation, tenantId: into.tenantId })
+  const changed = [...customers.filter(one => one.isNew || one.hasLearnt), ...fresh.map(identity => identity.customer)]
+  return {
+    customerIds: customers.map(customer => follow(customer)?.id ?? customer.id),
+    changedTenants: new Set(changed.concat(merges.map(merge => merge.into)).map(customer => customer.tenantId)),
+    moved,
+  }
 }
 
 async function lock(tx: Transaction, merges: readonly Merge[]): Promise<void> {

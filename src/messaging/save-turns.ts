@@ -40,14 +40,14 @@ const appendEvents = statement({
 
 const queueMessages = statement({
   name: 'turn_queue_messages',
-  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents'],
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents', 'at'],
   row: {},
   sql: `with given as (
       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[]) as g
         (tenant_id, conversation_id, id, bot_id, content)
     ), message as (
-      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
-      select tenant_id, conversation_id, id, bot_id, 'outbound', content::jsonb, 'queued' from given
+      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, created_at)
+      select tenant_id, conversation_id, id, bot_id, 'outbound', content::jsonb, 'queued', $6::timestamptz from given
     )
     insert into outbox (tenant_id, conversation_id, id, bot_id)
     select tenant_id, conversation_id, id, bot_id from given`,
@@ -100,7 +100,7 @@ const updateConversations = statement({
 export async function saveTurns(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
   await Promise.all([
     saveEvents(tx, turns, at),
-    saveSends(tx, turns),
+    saveSends(tx, turns, at),
     saveTimers(tx, turns),
     saveDone(tx, turns),
     saveStates(tx, turns, at),
@@ -122,7 +122,7 @@ async function saveEvents(tx: Transaction, turns: readonly Turn[], at: Date): Pr
   })
 }
 
-async function saveSends(tx: Transaction, turns: readonly Turn[]): Promise<void> {
+async function saveSends(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
   const rows = turns.flatMap(turn => turn.sends.map(send => ({ turn, send })))
   if (rows.length === 0) return
   await tx.run(queueMessages, {
@@ -131,6 +131,7 @@ async function saveSends(tx: Transaction, turns: readonly Turn[]): Promise<void>
     ids: rows.map(row => row.send.id),
     bot_ids: rows.map(row => row.turn.botId),
     contents: rows.map(row => storable(row.send.content)),
+    at,
   })
 }
 

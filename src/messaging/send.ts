@@ -85,7 +85,7 @@ export async function reachCustomer(
   const { tenantId, botId, identity } = to
   const asked = [{ tenantId, botId, sender: { identities: [identity], name: null } }]
   try {
-    const [customerId = ''] = await resolveCustomers(tx, ids, asked)
+    const [customerId = ''] = (await resolveCustomers(tx, ids, asked)).customerIds
     const [conversationId = ''] = await resolveConversations(tx, ids, asked, [customerId])
     const [written] = await tx.run(findWritten, { tenant_id: tenantId, id: customerId })
     const changed = written?.is_changed ? 'phone_learnt' : 'known'

@@ -25,3 +25,25 @@ export function climb(current: MessageStatus, reported: ReportedStatus): Message
 
 /** Why a message failed, or what holds it up: the provider's code and plain words. */
 export type MessageError = { readonly code: string; readonly message: string }
+
+/** A message whose status is another now, or whose error. */
+export type StatusChange = {
+  readonly tenantId: string
+  readonly conversationId: string
+  readonly messageId: string
+  readonly status: string
+  readonly error: MessageError | null
+}
+
+export function statusChange(
+  message: { readonly tenant_id: string; readonly conversation_id: string; readonly id: string },
+  status: string,
+  error: MessageError | null,
+): StatusChange {
+  return {
+    tenantId: message.tenant_id,
+    conversationId: message.conversation_id,
+    messageId: message.id,
+    ...{ status, error },
+  }
+}

@@ -24,7 +24,7 @@ export type TurnTools = {
 }
 
 /** What a turn comes to. `movedIds`: messages that came after the conversation was closed, and belong to the next. */
-export type Played = { readonly turn: Turn; readonly movedIds: readonly string[] }
+export type Played = { readonly conversation: Claimed; readonly turn: Turn; readonly movedIds: readonly string[] }
 
 /**
  * Plays a conversation's mail, in order. Writes nothing: what is to be written is in the turn. Null where the turn
@@ -48,7 +48,8 @@ export async function playTurn(conversation: Claimed, mail: readonly Mail[], too
     if (input !== null && !(await playInput(play, input, tools))) return null
   }
   const done = mail.filter(row => !movedIds.includes(row.id))
-  return { turn: { ...play.turn, state: play.state, timer: play.timer, doneIds: done.map(row => row.id) }, movedIds }
+  const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds: done.map(row => row.id) }
+  return { conversation, turn, movedIds }
 }
 
 type Play = {

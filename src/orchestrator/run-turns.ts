@@ -14,8 +14,11 @@ import {
 } from '../messaging/claim-conversations.ts'
 import { makeFlowLoader } from '../messaging/load-flows.ts'
 import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
+import { type TurnTold, tellOfFailure, tellOfTurns } from '../messaging/news.ts'
 import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
+import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
+import type { Feed, FeedEvent } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { type Played, playTurn } from './play-turn.ts'
 
@@ -25,12 +28,21 @@ export const turnsBatchMax = 50
 export type TurnOptions = {
   readonly database: Database
   readonly bus: Bus
+  readonly feed: Feed
   readonly clock: Clock
   readonly ids: Ids
   readonly log: Log
   readonly metrics: Metrics
   readonly actions: ReadonlyMap<string, Action>
 }
+
+/** A turn that can be written. */
+type Ready = Played & TurnTold
+
+/** Turns that were written, and when. */
+type Saved = { readonly turns: readonly TurnTold[]; readonly at: Date }
+
+const nothing: Saved = { turns: [], at: new Date(0) }
 
 /** Whose actions a turn performs: in a batch only those that write nothing, so that one flow's write cannot hold up the others. */
 type Company = 'batch' | 'alone'
@@ -41,7 +53,7 @@ type Company = 'batch' | 'alone'
  * goes alone.
  */
 export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<number> } {
-  const { database, bus, clock, ids, log, metrics, actions } = options
+  const { database, bus, feed, clock, ids, log, metrics, actions } = options
   const flows = makeFlowLoader(metrics)
   const cursor = newTenantCursor()
 
@@ -49,11 +61,11 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
   async function runBatch(): Promise<number> {
     let claimed: Claimed[] = []
     try {
-      const { postponed } = await database.transaction({ role: 'worker' }, async tx => {
+      const { postponed, saved } = await database.transaction({ role: 'worker' }, async tx => {
         claimed = await claimConversations(tx, cursor, turnsBatchMax)
-        return claimed.length === 0 ? { postponed: [] } : await runTogether(tx, claimed)
+        return claimed.length === 0 ? { postponed: [], saved: nothing } : await runTogether(tx, claimed)
       })
-      if (claimed.length > 0) bus.publish('outbox')
+      if (claimed.length > 0) tellOf(saved)
       for (const conversation of postponed) await runAlone(keyOf(conversation))
     } catch (error) {
       if (claimed.length === 0 || isOutage(error)) throw error
@@ -63,11 +75,14 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
     return claimed.length
   }
 
-  async function runTogether(tx: Transaction, claimed: readonly Claimed[]): Promise<{ postponed: Claimed[] }> {
+  async function runTogether(
+    tx: Transaction,
+    claimed: readonly Claimed[],
+  ): Promise<{ postponed: readonly Claimed[]; saved: Saved }> {
     const mail = await readMail(tx, claimed)
     const postponed: Claimed[] = []
     const played = await playAll(tx, claimed, mail, 'batch')
-    await save(
+    const saved = await save(
       tx,
       played.flatMap((one, index) => {
         const conversation = claimed[index]
@@ -75,35 +90,45 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
         return one ?? []
       }),
     )
-    return { postponed }
+    return { postponed, saved }
+  }
+
+  /** Once it is committed. */
+  function tellOf({ turns, at }: Saved): void {
+    tellOfTurns(feed, turns, at)
+    bus.publish('outbox')
   }
 
   async function runAlone(key: ConversationKey): Promise<void> {
-    let row: Mail | undefined
+    let taken: { readonly conversation: Claimed; readonly row: Mail | undefined } | undefined
     try {
-      await database.transaction({ role: 'worker' }, async tx => {
+      const saved = await database.transaction({ role: 'worker' }, async tx => {
         const conversation = await claimConversation(tx, key)
-        if (conversation === undefined) return
+        if (conversation === undefined) return nothing
         const mail = await readMail(tx, [conversation], 1)
-        row = mail.get(conversation.id)?.[0]
+        taken = { conversation, row: mail.get(conversation.id)?.[0] }
         const played = await playAll(tx, [conversation], mail, 'alone')
-        await save(
+        return await save(
           tx,
           played.flatMap(one => one ?? []),
         )
       })
-      bus.publish('outbox')
+      tellOf(saved)
     } catch (error) {
-      if (row === undefined || isPassing(error)) throw error
-      await recordFailure(row, error)
+      if (taken?.row === undefined || isPassing(error)) throw error
+      await recordFailure(taken.conversation, taken.row, error)
     }
   }
 
-  async function recordFailure(row: Mail, error: unknown): Promise<void> {
+  async function recordFailure(conversation: Claimed, row: Mail, error: unknown): Promise<void> {
     const { tenant_id, conversation_id, id, kind } = row
-    const isLast = await database.transaction({ role: 'worker' }, tx => countMailFailure(tx, row, messageOf(error)))
+    const message = messageOf(error)
+    const isLast = await database.transaction({ role: 'worker' }, tx => countMailFailure(tx, row, message))
     metrics.turns.inc({ outcome: isLast ? 'given_up' : 'failed' })
-    log.error({ tenant_id, conversation_id, id, kind, given_up: isLast, error: messageOf(error) }, 'a turn failed')
+    log.error({ tenant_id, conversation_id, id, kind, given_up: isLast, error: message }, 'a turn failed')
+    if (!isLast) return
+    const failed = kind === 'message' ? statusChange(row, 'failed', { code: 'turn_failed', message }) : null
+    tellOfFailure(feed, conversation, failed)
   }
 
   async function playAll(
@@ -111,42 +136,50 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
     conversations: readonly Claimed[],
     mail: ReadonlyMap<string, readonly Mail[]>,
     company: Company,
-  ): Promise<(Played | null)[]> {
+  ): Promise<(Ready | null)[]> {
     const libraryOf = await flows.load(tx, conversations)
     const now = clock.now()
     return await Promise.all(
-      conversations.map(conversation =>
-        playTurn(conversation, mail.get(conversation.id) ?? [], {
+      conversations.map(async conversation => {
+        const told: FeedEvent[] = []
+        const { tenant_id: tenantId, customer_id: customerId, id: conversationId } = conversation
+        const call = { tenantId, customerId, conversationId, tell: (event: FeedEvent) => told.push(event) }
+        const played = await playTurn(conversation, mail.get(conversation.id) ?? [], {
           ids,
           now,
-          library: libraryOf(conversation.tenant_id),
-          perform: call => perform(tx, conversation, call.handler, call.input, company),
+          library: libraryOf(tenantId),
+          perform: ({ handler, input }) => perform(tx, handler, { ...call, input }, company),
           observeStep: seconds => metrics.stepSeconds.observe(seconds),
-        }),
-      ),
+        })
+        return played && { ...played, told }
+      }),
     )
   }
 
   function perform(
     tx: Transaction,
-    { tenant_id: tenantId, customer_id: customerId, id: conversationId }: Claimed,
     handler: string,
-    input: Parameters<Action['run']>[2]['input'],
+    call: Parameters<Action['run']>[2],
     company: Company,
   ): ReturnType<Action['run']> | undefined {
     const action = actions.get(handler)
     if (action === undefined)
       return Promise.resolve({ ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` })
     if (action.writes && company === 'batch') return undefined
-    return action.run(tx, ids, { tenantId, customerId, conversationId, input })
+    return action.run(tx, ids, call)
   }
 
-  async function save(tx: Transaction, played: readonly Played[]): Promise<void> {
-    const turns = played.map(one => one.turn)
-    await saveTurns(tx, turns, new Date(clock.now()))
-    for (const { turn, movedIds } of played)
+  async function save(tx: Transaction, turns: readonly Ready[]): Promise<Saved> {
+    const at = new Date(clock.now())
+    await saveTurns(
+      tx,
+      turns.map(one => one.turn),
+      at,
+    )
+    for (const { turn, movedIds } of turns)
       if (movedIds.length > 0) await moveToOpenConversation(tx, turn, movedIds, ids.next())
     metrics.turns.inc({ outcome: 'done' }, turns.length)
+    return { turns, at }
   }
 
   return { runBatch }

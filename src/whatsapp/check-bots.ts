@@ -4,6 +4,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
 import { type CheckOutcome, claimDueChecks, type DueCheck, finishCheck } from '../messaging/bot-checks.ts'
+import { botEvent } from '../messaging/bot-status.ts'
 import { type BotWithSecrets, findBotWithSecrets } from '../messaging/find-bot.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
@@ -56,9 +57,7 @@ export function startChecks(options: Options): { stop(): Promise<void> } {
     const { status, reason: status_reason } = outcome
     if (status === 'error') log.warn({ bot_id: due.id, reason: status_reason }, 'the provider refuses a bot')
     bus.publish('bot.changed', due.id)
-    await feed.announce(due.tenantId, {
-      events: [{ type: 'bot.status', data: { id: due.id, status, status_reason } }],
-    })
+    await feed.announce(due.tenantId, { events: [botEvent(due.id, status, status_reason)] })
   }
 
   async function ask(botId: string): Promise<CheckResult> {

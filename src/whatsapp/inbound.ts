@@ -3,11 +3,13 @@ import { AppError } from '../lib/errors.ts'
 import { type Ids, isUuid } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import { recheckBot } from '../messaging/bot-status.ts'
+import { botEvent, recheckBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
+import { tellOfReceived, tellOfStatuses } from '../messaging/news.ts'
 import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
 import type { Bus } from '../stores/bus.ts'
+import type { Feed } from '../stores/feed.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
 import type { Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
@@ -32,27 +34,31 @@ export type Inbound = {
 export function makeInbound(options: {
   readonly database: Database
   readonly bus: Bus
+  readonly feed: Feed
   readonly ids: Ids
   readonly log: Log
   readonly metrics: Metrics
   readonly bots: BotCache
   readonly providers: ReadonlyMap<string, WhatsAppProvider>
 }): Inbound {
-  const { database, bus, ids, log, metrics, bots, providers } = options
+  const { database, bus, feed, ids, log, metrics, bots, providers } = options
   const messages = makeBatcher<InboundMessage, Receipt>({
     batchMax,
     queueMax,
     async work(batch) {
-      const receipts = await receiveMessages(database, ids, batch)
-      if (receipts.includes('stored')) bus.publish('inbox')
-      return receipts
+      const received = await receiveMessages(database, ids, batch)
+      tellOfReceived(feed, received)
+      if (received.stored.length > 0) bus.publish('inbox')
+      return received.receipts
     },
   })
   const statuses = makeBatcher<InboundStatus, void>({
     batchMax,
     queueMax,
     async work(batch) {
-      if (await receiveStatuses(database, batch)) bus.publish('outbox')
+      const { changes, released } = await receiveStatuses(database, batch)
+      tellOfStatuses(feed, changes)
+      if (released) bus.publish('outbox')
       return batch.map(() => undefined)
     },
   })
@@ -100,8 +106,9 @@ export function makeInbound(options: {
       const { bot, provider } = await findBot(providerName, botId)
       const answer = provider.handshake?.(query, bot.config) ?? null
       if (answer === null) throw new AppError('wrong_verify_token', 'The verify token is not the one of this bot.')
-      await database.transaction({ role: 'worker' }, tx => recheckBot(tx, bot.tenantId, bot.id))
+      const isChanged = await database.transaction({ role: 'worker' }, tx => recheckBot(tx, bot.tenantId, bot.id))
       bus.publish('bot.changed', bot.id)
+      if (isChanged) void feed.announce(bot.tenantId, { events: [botEvent(bot.id, 'connecting', null)] })
       return answer
     },
     async drain() {

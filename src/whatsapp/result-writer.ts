@@ -1,7 +1,9 @@
 import { makeBatcher } from '../lib/batcher.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { tellOfStatuses } from '../messaging/news.ts'
 import { recordSends, type SendRecord } from '../messaging/record-sends.ts'
+import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 
 const pauseMs = 500
@@ -24,18 +26,21 @@ export type ResultWriter = {
  */
 export function makeResultWriter(options: {
   readonly database: Database
+  readonly feed: Feed
   readonly log: Log
   readonly batchMax: number
   readonly queueMax: number
   readonly onReleased: () => void
 }): ResultWriter {
-  const { database, log, batchMax, queueMax } = options
+  const { database, feed, log, batchMax, queueMax } = options
   let givesUpAt = Number.POSITIVE_INFINITY
   const records = makeBatcher<SendRecord, void>({
     batchMax,
     queueMax,
     async work(batch) {
-      if (await database.transaction({ role: 'worker' }, tx => recordSends(tx, batch))) options.onReleased()
+      const { changes, released } = await database.transaction({ role: 'worker' }, tx => recordSends(tx, batch))
+      tellOfStatuses(feed, changes)
+      if (released) options.onReleased()
       return batch.map(() => undefined)
     },
   })

@@ -3,9 +3,10 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
-import { refuseBot } from '../messaging/bot-status.ts'
+import { botEvent, refuseBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { outboxLagSeconds } from '../messaging/lag.ts'
+import { tellOfStatuses } from '../messaging/news.ts'
 import {
   changeOutbox,
   claimDueMessages,
@@ -14,10 +15,17 @@ import {
   putOffMessages,
   releaseBotMessages,
 } from '../messaging/outbox.ts'
-import { expireAllSends, findExpiredSends, recordSends, type SendRecord } from '../messaging/record-sends.ts'
+import {
+  expireAllSends,
+  findExpiredSends,
+  recordSends,
+  type SendRecord,
+  type SendsRecorded,
+} from '../messaging/record-sends.ts'
 import type { Identity } from '../messaging/resolve-customers.ts'
 import type { MessageError } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
+import type { Feed } from '../stores/feed.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
 import { referenceFor } from './inbound.ts'
@@ -62,6 +70,7 @@ export type Sender = { wake(): void; stop(): Promise<void> }
 type Options = {
   readonly database: Database
   readonly bus: Bus
+  readonly feed: Feed
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -78,7 +87,7 @@ type Options = {
 
 /** Carries the outbox out. */
 export async function startSender(options: Options): Promise<Sender> {
-  const { database, bus, clock, log, metrics, bots, providers, timeoutMs, settleMs } = options
+  const { database, bus, feed, clock, log, metrics, bots, providers, timeoutMs, settleMs } = options
   const pace = new Pace()
   const codes = new Set<string>()
   const tenantRate = { burst: options.tenantMessagesPerMinute, intervalMs: 60_000 / options.tenantMessagesPerMinute }
@@ -87,14 +96,14 @@ export async function startSender(options: Options): Promise<Sender> {
   let crowdedUntil = 0
 
   const results = makeResultWriter({
-    ...{ database, log, batchMax: claimMax, queueMax: inFlightMax },
+    ...{ database, feed, log, batchMax: claimMax, queueMax: inFlightMax },
     onReleased: () => loop.wake(),
   })
 
   async function claim(): Promise<'more' | 'done'> {
     const limit = Math.min(claimMax, inFlightMax - inFlight.size)
     if (limit <= 0) return 'done'
-    const { sends, claimed } = await database.transaction({ role: 'worker' }, async tx => {
+    const { sends, claimed, recorded } = await database.transaction({ role: 'worker' }, async tx => {
       const { heads, waiting, claimed } = await claimDueMessages(tx, limit)
       const plan = await planSends(tx, heads)
       const newDue = new Map(plan.changes.map(change => [change.id, change.dueAt]))
@@ -104,8 +113,9 @@ export async function startSender(options: Options): Promise<Sender> {
         waiting.map(row => ({ ...row, headDueAt: newDue.get(row.headId) ?? later(row.headDueAt) })),
       )
       if (!isAllPutOff) loop.wakeIn(crowdedMs)
-      return { sends: plan.sends, claimed }
+      return { ...plan, claimed }
     })
+    tellOf(recorded)
     for (const send of sends) start(send)
     if (clock.now() < crowdedUntil) loop.wakeIn(crowdedMs)
     return claimed === limit ? 'more' : 'done'
@@ -136,8 +146,12 @@ export async function startSender(options: Options): Promise<Sender> {
       sends.push({ message, to, ...route })
     }
     await changeOutbox(tx, changes)
-    if (failures.length > 0 && (await recordSends(tx, failures))) loop.wakeIn(0)
-    return { sends, changes }
+    return { sends, changes, recorded: await recordSends(tx, failures) }
+  }
+
+  function tellOf({ changes, released }: SendsRecorded): void {
+    tellOfStatuses(feed, changes)
+    if (released) loop.wake()
   }
 
   /** The way that a bot's messages take. One whose secrets cannot be opened holds up its own messages only. */
@@ -218,6 +232,7 @@ export async function startSender(options: Options): Promise<Sender> {
   async function hold(bot: BotWithSecrets, error: MessageError): Promise<boolean> {
     const isUnchanged = await results.transaction(tx => refuseBot(tx, bot, error.message))
     if (isUnchanged) {
+      void feed.announce(bot.tenantId, { events: [botEvent(bot.id, 'error', error.message)] })
       log.error(
         { bot_id: bot.id, code: error.code },
         'the provider refuses the account of a bot: its messages are held',
@@ -255,19 +270,16 @@ export async function startSender(options: Options): Promise<Sender> {
   }
 
   async function expire(): Promise<'more' | 'done'> {
-    const released = await database.transaction({ role: 'worker' }, async tx => {
+    const recorded = await database.transaction({ role: 'worker' }, async tx => {
       metrics.outboxLag.set(await outboxLagSeconds(tx))
       const expired = await findExpiredSends(tx, claimMax)
       const now = clock.now()
-      return (
-        expired.length > 0 &&
-        (await recordSends(
-          tx,
-          expired.map(send => settle(send, now, settleMs)),
-        ))
+      return await recordSends(
+        tx,
+        expired.map(send => settle(send, now, settleMs)),
       )
     })
-    if (released) loop.wake()
+    tellOf(recorded)
     return 'done'
   }
 

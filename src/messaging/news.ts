@@ -1,0 +1,116 @@
+import { initialState } from '../flow/state.ts'
+import { type Json, storableJson } from '../lib/json.ts'
+import { announceByTenant, type Feed, type FeedEvent, shownBy } from '../stores/feed.ts'
+import type { Claimed } from './claim-conversations.ts'
+import { type Message, placeOf } from './list-conversations.ts'
+import type { Received } from './receive-messages.ts'
+import type { Turn } from './save-turns.ts'
+import type { StatusChange } from './status.ts'
+
+// What the caches and the sockets are told of the conversations of all tenants, after the commit. A batch holds rows of
+// many tenants, most of whom have no socket: what an event says is put together only where somebody may listen.
+
+const conversations = shownBy['message.created']
+/** Lists of these are searched by what customers are called. */
+const customersToo = ['customers', 'orders', ...conversations]
+
+/** Of what customers have written. */
+export function tellOfReceived(feed: Feed, { stored, changedTenants, moved }: Received): void {
+  announceByTenant(feed, stored, messages => {
+    const tenantId = messages[0]?.tenantId ?? ''
+    return {
+      changed: changedTenants.has(tenantId) ? customersToo : conversations,
+      events: () => [
+        ...moved.flatMap(one => (one.tenantId === tenantId ? movedEvent(one) : [])),
+        ...messages.map(({ conversationId, id, content, providerMessageId, createdAt }) =>
+          messageEvent(conversationId, {
+            ...{ id, direction: 'inbound', status: 'received', error: null },
+            content: asStored(content),
+            provider_message_id: providerMessageId,
+            created_at: createdAt,
+          }),
+        ),
+      ],
+    }
+  })
+}
+
+function movedEvent({ id, bot_id, customer_id, status }: Received['moved'][number]): FeedEvent {
+  return { type: 'conversation.updated', data: { id, bot_id, customer_id, status } }
+}
+
+/** A message that was made, as the API shows it. */
+export function messageEvent(conversationId: string, message: Message): FeedEvent {
+  const { id, direction, content, status, error, provider_message_id, created_at } = message
+  const data = { id, direction, content, status, error, provider_message_id, created_at }
+  return { type: 'message.created', data: { conversation_id: conversationId, ...data } }
+}
+
+/** Of what has become of messages. */
+export function tellOfStatuses(feed: Feed, changes: readonly StatusChange[]): void {
+  announceByTenant(feed, changes, own => ({ changed: conversations, events: () => own.map(statusEvent) }))
+}
+
+function statusEvent({ conversationId, messageId, status, error }: StatusChange): FeedEvent {
+  return {
+    type: 'message.status',
+    data: { conversation_id: conversationId, message_id: messageId, ...{ status, error } },
+  }
+}
+
+/** A turn that was written, and what its actions have to tell. */
+export type TurnTold = {
+  readonly conversation: Claimed
+  readonly turn: Turn
+  readonly told: readonly FeedEvent[]
+}
+
+/** Of turns, which were written at `at`. */
+export function tellOfTurns(feed: Feed, turns: readonly TurnTold[], at: Date): void {
+  const rows = turns.filter(({ turn }) => turn.events.length > 0).map(one => ({ ...one, tenantId: one.turn.tenantId }))
+  announceByTenant(feed, rows, own => ({
+    changed: [...conversations, ...own.flatMap(({ told }) => told.flatMap(event => shownBy[event.type]))],
+    events: () => own.flatMap(one => turnEvents(one, at)),
+  }))
+}
+
+function turnEvents({ conversation, turn, told }: TurnTold, at: Date): FeedEvent[] {
+  const isActive = turn.lastInboundAt !== null || turn.sends.length > 0
+  const rest = { status: 'queued', error: null, provider_message_id: null, created_at: at }
+  return [
+    conversationEvent({
+      ...conversation,
+      state: turn.state,
+      last_message_at: isActive ? at : conversation.last_message_at,
+    }),
+    ...told,
+    ...turn.sends.map(({ id, content }) =>
+      messageEvent(turn.conversationId, { id, direction: 'outbound', content: asStored(content), ...rest }),
+    ),
+  ]
+}
+
+function asStored(content: Message['content']): Message['content'] {
+  return storableJson(content as Json) as Message['content']
+}
+
+/** Of a row of mail that was given up: a customer's message shows it, and so does its conversation. */
+export function tellOfFailure(feed: Feed, conversation: Claimed, message: StatusChange | null): void {
+  void feed.announce(conversation.tenant_id, {
+    events: [...(message === null ? [] : [statusEvent(message)]), conversationEvent(conversation)],
+  })
+}
+
+function conversationEvent(conversation: Claimed): FeedEvent {
+  const { id, bot_id, customer_id, customer_name, customer_phone, state, last_message_at } = conversation
+  return {
+    type: 'conversation.updated',
+    data: {
+      ...{ id, bot_id, customer_id },
+      customer: { id: customer_id, name: customer_name, phone: customer_phone },
+      status: (state ?? initialState).status,
+      ...placeOf(state),
+      last_message_at,
+    },
+  }
+}
