@@ -100,6 +100,15 @@ test('texts that PostgreSQL cannot hold are stored all the same', async () => {
   expect(at(made, 'document')).toEqual({ name: 'a\ufffdb', steps: { '\ufffd': '\ufffd' } })
 })
 
+test('a character is a code point: an emoji counts once', async () => {
+  const as = await gateway.addCaller()
+  const add = (name: string) => gateway.call('POST', '/api/sellers', { as, body: { name } })
+  const made = await add('🙂'.repeat(200))
+  expect([made.status, at(made, 'name')]).toEqual([201, '🙂'.repeat(200)])
+  expect((await add('🙂'.repeat(201))).status).toBe(422)
+  expect((await add('x'.repeat(201))).status).toBe(422)
+})
+
 test('a limit or a cursor that is none is refused by name', async () => {
   const as = await gateway.addCaller()
   const wrong = {

@@ -5,14 +5,24 @@ import { named, writtenAs } from './json-schema.ts'
 
 // The pieces that the bodies and answers of the routes are made of.
 
-/** `min` to `max` characters; where there must be one, not only blanks. */
-export function text(max: number, min = 1): v.GenericSchema<string> {
+/**
+ * `min` to `max` characters; where there must be one, not only blanks. A character is a code point, as JSON Schema and
+ * PostgreSQL count them.
+ */
+export function text(max: number, min: 0 | 1 = 1): v.GenericSchema<string> {
   const bounded = v.pipe(
     v.string('Must be a text'),
-    v.minLength(min, min === 1 ? 'Must not be empty' : `Must have at least ${min} characters`),
-    v.maxLength(max, `Must have at most ${max} characters`),
+    v.minLength(min, 'Must not be empty'),
+    v.check(given => isWithin(given, max), `Must have at most ${max} characters`),
   )
-  return min === 0 ? bounded : v.pipe(bounded, v.regex(/\S/, 'Must not be empty'))
+  const bounds = { type: 'string', maxLength: max }
+  if (min === 0) return writtenAs(bounds, bounded)
+  const filled = v.pipe(bounded, v.regex(/\S/, 'Must not be empty'))
+  return writtenAs({ ...bounds, minLength: min, pattern: '\\S' }, filled)
+}
+
+function isWithin(given: string, max: number): boolean {
+  return given.length <= max || (given.length <= 2 * max && [...given].length <= max)
 }
 
 export function integer(min: number, max: number) {
