@@ -1,17 +1,36 @@
 """What schemathesis cannot know of the API: which ids there are, and what only a sentence of the document can say.
 
-Requests that are meant to be refused are left as they are. Those that are meant to be accepted get the ids of what was
-made beforehand (API_TEST_IDS, JSON), an Idempotency-Key of their own, and neither a cursor nor an If-Match of nowhere.
+Requests that are meant to be refused are left as they are. Those that are meant to be accepted get ids of what there is:
+of what an answer told of, else of what was made beforehand (API_TEST_FACTS, JSON).
 """
 
+import itertools
 import json
 import os
 import uuid
 
+import requests
 import schemathesis
 from schemathesis.generation import GenerationMode
 
-IDS = json.loads(os.environ["API_TEST_IDS"])
+FACTS = json.loads(os.environ["API_TEST_FACTS"])
+URL, OWNER = FACTS["url"], FACTS["owner"]
+# An id a resource; `IDS` is never removed nor made unfit for the other requests, which `CHANGED` may be.
+IDS, CHANGED = FACTS["ids"], FACTS["changed_ids"]
+SPARED = {*IDS.values(), *CHANGED.values(), FACTS["owner_id"]}
+# What an answer said is there, as (resource, id), in the order in which it was heard of.
+KNOWN = {}
+# Each can be closed once.
+CONVERSATIONS = itertools.cycle(FACTS["conversations"])
+NUMBERS = itertools.count(1)
+
+# What needs a flow without faults, or the bot that customers have written to.
+PINNED = {
+    "/api/flows/{id}/publish": "flows",
+    "/api/flows/{id}/simulate": "flows",
+    "/api/flows/{id}/versions/{version}": "flows",
+    "/api/bots/{id}/messages": "bots",
+}
 # Where an id stands in a body or a query, and whose it is.
 REFERENCES = {
     "customer_id": "customers",
@@ -20,42 +39,90 @@ REFERENCES = {
     "flow_id": "flows",
     "bot_id": "bots",
 }
-
-
+# What no two of a kind may have: what was sent before is made another.
+UNIQUE = {
+    "auth": ("email",),
+    "users": ("email",),
+    "products": ("sku",),
+    "flows": ("name",),
+    "bots": ("phone_number_id",),
+    "customers": ("phone", "value"),
+}
+SENT = set()
 # What only some texts of their kind are good for.
 FIXED = {"time_zone": "America/Bogota", "expires_at": "2099-01-01T00:00:00Z"}
 PASSWORDS = ("password", "new_password")
+CONTENTS = ("content", "inputs")
 MEDIA = ("image", "audio", "video", "document", "sticker")
-# What cannot be changed, and what would take the ground from under the other requests.
-LEFT_OUT = {"PUT /api/bots/{id}": ["provider"], "PUT /api/sellers/{id}": ["active"], "PUT /api/products/{id}": ["active"], "PUT /api/users/{id}": ["role", "seller_id"]}
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    resource = (case.path.split("/") + [""])[2] if case.path.startswith("/api/") else ""
+    resource, operation = resource_of(case), f"{case.method} {case.path}"
+    is_valid = case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE
     ids = case.path_parameters or {}
-    if case.method == "DELETE" and ids.get("id") in IDS.values():
-        ids["id"] = str(uuid.uuid4())
-    if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
+    if "id" in ids:
+        ids["id"] = spared(case, resource, ids["id"])
+    if not is_valid:
         return
     if case.headers:
+        # Nothing that was read has these.
         case.headers.pop("If-Match", None)
         if "Idempotency-Key" in case.headers:
             case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if case.query:
         case.query.pop("cursor", None)
-    if "id" in ids and case.method != "DELETE" and resource in IDS:
-        ids["id"] = IDS[resource]
-    case.query = fitting(case.query)
-    case.body = fitting(case.body)
-    if resource == "users":
-        without_seller(case.body)
-    for name in LEFT_OUT.get(f"{case.method} {case.path}", []):
-        if isinstance(case.body, dict):
-            case.body.pop(name, None)
+    if "id" in ids:
+        ids["id"] = found(case, resource, ids["id"])
+    if "version" in ids:
+        ids["version"] = "1"
+    if case.query:
+        case.query = fitting(case.query, ())
+    # One that is left out stays so: assigned, it would count as wrong.
+    if isinstance(case.body, dict):
+        case.body = fitting(case.body, UNIQUE.get(resource, ()))
+        fit_body(operation, case.body)
 
 
-def fitting(value):
+@schemathesis.hook
+def after_call(context, case, response):
+    resource = resource_of(case)
+    if response.status_code == 404:
+        KNOWN.pop((resource, (case.path_parameters or {}).get("id")), None)
+    elif response.status_code < 300 and case.path in (f"/api/{resource}", f"/api/{resource}/{{id}}") and response.content:
+        body = response.json()
+        KNOWN.update({(resource, one["id"]): True for one in [body, *body.get("data", [])] if "id" in one})
+
+
+def resource_of(case):
+    return (case.path.split("/") + [""])[2] if case.path.startswith("/api/") else ""
+
+
+def spared(case, resource, given):
+    """The id, unless the request could take away what the others need."""
+    if given not in SPARED:
+        return given
+    if case.method == "DELETE":
+        return str(uuid.uuid4())
+    if case.method == "PUT":
+        return CHANGED.get(resource, IDS.get(resource, given))
+    return next(CONVERSATIONS) if case.path.endswith("/close") else given
+
+
+def found(case, resource, given):
+    """The id, or one of something that is there."""
+    if case.path in PINNED:
+        return IDS[PINNED[case.path]]
+    if case.path.endswith("/close"):
+        return next(CONVERSATIONS)
+    if (resource, given) in KNOWN:
+        return given
+    if case.method == "DELETE":
+        return next((id for of, id in KNOWN if of == resource and id not in SPARED), given)
+    return (CHANGED if case.method == "PUT" else {}).get(resource) or IDS.get(resource, given)
+
+
+def fitting(value, unique):
     """The same, as the sentences of the document ask for it: ids of what there is, strong passwords, and messages in
     which no two things have the same id or title, each section has a title, each file one source, a list ten rows."""
     taken = iter(range(1_000_000))
@@ -68,7 +135,7 @@ def fitting(value):
             return "".join("x" if ord(sign) > 0xFFFF else sign for sign in part) if in_content else part
         if not isinstance(part, dict):
             return part
-        made = {key: fit_field(key, item, in_content or key == "content") for key, item in part.items()}
+        made = {key: fit_field(key, item, in_content or key in CONTENTS) for key, item in part.items()}
         if isinstance(made.get("id"), str):
             made["id"] = str(next(taken))
             if "title" in made:
@@ -85,18 +152,51 @@ def fitting(value):
         return made
 
     def fit_field(key, item, in_content):
-        if key in REFERENCES and isinstance(item, str):
-            return IDS[REFERENCES[key]]
-        if key in FIXED and isinstance(item, str):
-            return FIXED[key]
-        if key in PASSWORDS and isinstance(item, str):
-            return f"correct horse {uuid.uuid4()}"
+        if isinstance(item, str):
+            if key in REFERENCES:
+                return IDS[REFERENCES[key]]
+            if key in FIXED:
+                return FIXED[key]
+            if key in PASSWORDS:
+                return f"correct horse {uuid.uuid4()}"
+            if key in unique:
+                return unsent(key, item)
         return fit(item, in_content)
 
     return fit(value)
 
 
-def without_seller(body):
-    """Only agents have a seller."""
-    if isinstance(body, dict) and body.get("role") != "agent":
-        body.pop("seller_id", None)
+def unsent(key, value):
+    """The value, or another of its kind where it was sent before."""
+    if (key, value.lower()) in SENT:
+        number = next(NUMBERS)
+        value = f"+57{number:010}" if value.startswith("+") else f"{number}@example.com" if key == "email" else str(uuid.uuid4())
+    SENT.add((key, value.lower()))
+    return value
+
+
+def fit_body(operation, body):
+    """What an operation needs of its body besides."""
+    if operation.endswith("/api/users") or operation.endswith("/api/users/{id}"):
+        # Only agents have a seller.
+        if body.get("role") != "agent":
+            body.pop("seller_id", None)
+    elif operation == "PUT /api/bots/{id}":
+        # A bot stays at its provider.
+        body.pop("provider", None)
+    elif operation == "POST /api/bots/{id}/messages":
+        # Whoever has not written can be sent templates only.
+        if not isinstance(body.get("content"), dict) or body["content"].get("type") != "template":
+            body["to"] = FACTS["writer"]
+    elif operation == "POST /api/auth/login":
+        body.update(OWNER)
+    elif operation in ("POST /api/auth/refresh", "POST /api/auth/logout"):
+        body["refresh_token"] = post("/api/auth/login", OWNER)["refresh_token"]
+    elif operation == "POST /api/auth/accept":
+        body["token"] = post(f"/api/users/{IDS['users']}/invite")["invite_token"]
+
+
+def post(path, body=None):
+    answer = requests.post(f"{URL}{path}", json=body, headers={"Authorization": f"Bearer {FACTS['token']}"}, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
