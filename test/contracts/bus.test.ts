@@ -113,12 +113,15 @@ describe.skipIf(program === undefined)('of several processes', () => {
     expect(isReady).toBe(false)
     await redis.restart()
     await hearing
-    bus.publish('events:8', 'x')
-    await until(() => heard.length === 1)
+    // Its other connection, over which it publishes, may come back a moment later.
+    await until(() => {
+      bus.publish('events:8', 'x')
+      return heard.length > 0
+    })
     await until(() => {
       bus.publish('inbox', 'y')
       return before.includes('y')
     })
-    expect(heard).toEqual(['x'])
+    expect(new Set(heard)).toEqual(new Set(['x']))
   })
 })
