@@ -109,19 +109,19 @@ describe.skipIf(program === undefined)('of several processes', () => {
     const hearing = hear(bus, 'events:8', heard).then(() => {
       isReady = true
     })
-    bus.publish('events:8', 'lost')
+    // It may arrive once Redis is back, or never.
+    bus.publish('events:8', 'meanwhile')
     expect(isReady).toBe(false)
     await redis.restart()
     await hearing
     // Its other connection, over which it publishes, may come back a moment later.
     await until(() => {
       bus.publish('events:8', 'x')
-      return heard.length > 0
+      return heard.includes('x')
     })
     await until(() => {
       bus.publish('inbox', 'y')
       return before.includes('y')
     })
-    expect(new Set(heard)).toEqual(new Set(['x']))
   })
 })
