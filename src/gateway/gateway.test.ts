@@ -179,6 +179,34 @@ test('the API document is OpenAPI 3.1, and each of its references leads somewher
   for (const { responses } of operations) expect(Object.keys(responses).length).toBeGreaterThan(0)
 })
 
+test('each operation has a name of its own, for clients that are made from the document', () => {
+  const operations = Object.values(gateway.api.paths).flatMap(methods => Object.values(methods))
+  const names = operations.map(operation => operation.operationId)
+  expect(new Set(names).size).toBe(names.length)
+  for (const name of names) expect(name).toMatch(/^[a-z]+([A-Z][a-z]+)*$/)
+})
+
+test('every answer has the headers that the document promises, a refused one too', async () => {
+  const as = await gateway.addCaller()
+  const { headers } = gateway.api.paths['/api/products']?.get?.responses['200'] ?? {}
+  expect(Object.keys(headers ?? {})).toEqual([
+    'X-Request-Id',
+    'RateLimit-Limit',
+    'RateLimit-Remaining',
+    'RateLimit-Reset',
+    'ETag',
+  ])
+  // `call` holds what it gets against the document.
+  const answers = [
+    await gateway.call('GET', '/api/products', { as }),
+    await gateway.call('GET', '/api/products?limit=0', { as }),
+    await gateway.call('GET', '/api/products'),
+    await gateway.call('POST', '/api/products', { as, body: {} }),
+    await gateway.call('GET', '/health'),
+  ]
+  expect(answers.map(answer => answer.status)).toEqual([200, 422, 401, 422, 200])
+})
+
 test('the page that shows it asks nobody else, and runs nothing but its own script', async () => {
   const { text, headers } = await gateway.call('GET', '/docs')
   expect(text).not.toMatch(/(src|href)="?(https?:)?\/\//)

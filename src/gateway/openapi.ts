@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import { generateSpecs } from 'hono-openapi'
 import { errorCatalogue } from '../lib/errors.ts'
+import { headerComponents, withHeaders } from './document-headers.ts'
 import { documented, type JsonSchema } from './json-schema.ts'
 import type { Env } from './options.ts'
 import { flowDocument } from './routes/flows.ts'
@@ -41,9 +42,10 @@ async function generate(app: Hono<Env>, version: string): Promise<JsonSchema> {
   })
   return {
     ...document,
-    paths: { ...operationPaths(), ...withUnchanged(withQueryErrors(document.paths)) },
+    paths: withAllHeaders({ ...operationPaths(), ...withUnchanged(withQueryErrors(document.paths)) }),
     components: {
       ...document.components,
+      headers: headerComponents,
       schemas: { Health: health, ...flow.components.schemas, ...document.components?.schemas },
       securitySchemes: {
         access_token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
@@ -68,10 +70,36 @@ function withQueryErrors(paths: Paths): Paths {
 function withUnchanged(paths: Paths): Paths {
   for (const methods of Object.values(paths)) {
     const operation = methods?.get
-    if (operation !== undefined && 'x-permission' in operation)
-      operation.responses = { ...operation.responses, 304: { description: 'As the ETag in `If-None-Match` knows it' } }
+    if (operation === undefined || !('x-permission' in operation) || !operation.responses?.[200]) continue
+    operation.responses = { ...operation.responses, 304: { description: 'As the ETag in `If-None-Match` knows it' } }
+    operation.parameters = [...(operation.parameters ?? []), ifNoneMatch]
   }
   return paths
+}
+
+const ifNoneMatch = {
+  in: 'header',
+  name: 'If-None-Match',
+  required: false,
+  description: 'The ETag of what is known already',
+  schema: { type: 'string' as const },
+}
+
+type Operation = { readonly responses?: object }
+
+function withAllHeaders(paths: Readonly<Record<string, object | undefined>>): JsonSchema {
+  const each = Object.entries(paths).map(([path, methods]) => [
+    path,
+    Object.fromEntries(
+      Object.entries(methods ?? {}).map(([method, operation]) => [method, withOwnHeaders(method, operation)]),
+    ),
+  ])
+  return Object.fromEntries(each)
+}
+
+function withOwnHeaders(method: string, operation: Operation): object {
+  const kind = { isGuarded: 'x-permission' in operation, isRead: method === 'get' }
+  return { ...operation, responses: withHeaders({ ...operation.responses }, kind) }
 }
 
 const refusal = {
@@ -80,7 +108,7 @@ const refusal = {
 }
 
 /** What every role answers, beside the API. */
-function operationPaths(): JsonSchema {
+function operationPaths(): Record<string, object> {
   const content = { 'application/json': { schema: { $ref: '#/components/schemas/Health' } } }
   const healthGet = (operationId: string) => ({
     get: {

@@ -24,6 +24,8 @@ type Responses = Record<string, { description: string; content?: Record<string, 
 
 /** What a route does, and how it answers. */
 export function describe(route: {
+  /** What a client that is made from the document calls it. */
+  readonly id: string
   readonly tag: string
   readonly summary: string
   readonly description?: string
@@ -37,8 +39,9 @@ export function describe(route: {
       schema === null
         ? { description: 'Done' }
         : { description: 'Done', content: { 'application/json': { schema: documented(schema, 'output') } } }
-  const { tag, summary, description } = route
+  const { id, tag, summary, description } = route
   return step((_context, next) => next(), {
+    operationId: id,
     tags: [tag],
     summary,
     ...(description !== undefined && { description }),

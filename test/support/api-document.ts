@@ -14,16 +14,23 @@ type Schema = {
   readonly format?: string
 }
 type Content = Readonly<Record<string, { readonly schema: Schema }>>
+type Header = { readonly $ref?: string; readonly required?: boolean; readonly schema?: Schema }
 type Operation = {
+  readonly operationId?: string
   readonly 'x-permission'?: string
-  readonly responses: Readonly<Record<string, { readonly content?: Content }>>
+  readonly responses: Readonly<
+    Record<string, { readonly content?: Content; readonly headers?: Readonly<Record<string, Header>> }>
+  >
 }
 
 /** What the tests read of an OpenAPI document. */
 export type ApiDocument = {
   readonly openapi: string
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>
+    readonly headers: Readonly<Record<string, Header>>
+  }
 }
 
 type Answer = { readonly status: number; readonly headers: Headers; readonly json: unknown }
@@ -34,9 +41,23 @@ export function faultsOf(api: ApiDocument, method: string, path: string, answer:
   if (operation === undefined) return [404, 405].includes(answer.status) ? [] : ['the route is not documented']
   const response = operation.responses[answer.status]
   if (response === undefined) return [`the status ${answer.status} is not documented`]
+  return [...checkHeaders(api, response.headers ?? {}, answer.headers), ...checkContent(api, response.content, answer)]
+}
+
+function checkHeaders(api: ApiDocument, documented: Readonly<Record<string, Header>>, headers: Headers): string[] {
+  return Object.entries(documented).flatMap(([name, given]) => {
+    const header = api.components.headers[given.$ref?.replace('#/components/headers/', '') ?? ''] ?? given
+    const value = headers.get(name)
+    if (value === null) return header.required ? [`the header ${name} is missing`] : []
+    const isNumber = header.schema?.type === 'integer'
+    return check(api, header.schema ?? {}, isNumber ? Number(value) : value, `header ${name}`)
+  })
+}
+
+function checkContent(api: ApiDocument, content: Content | undefined, answer: Answer): string[] {
   const type = (answer.headers.get('content-type') ?? '').replace(/;.*/, '')
-  if (response.content === undefined) return type === '' ? [] : [`an answer of ${type} where none is documented`]
-  const media = response.content[type]
+  if (content === undefined) return type === '' ? [] : [`an answer of ${type} where none is documented`]
+  const media = content[type]
   if (media === undefined) return [`the type ${type} is not documented`]
   return type.includes('json') ? check(api, media.schema, answer.json, 'answer') : []
 }

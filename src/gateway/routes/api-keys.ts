@@ -47,6 +47,7 @@ export function apiKeyRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'listApiKeys',
       tag,
       summary: 'List API keys, newest first, those that were revoked too',
       answers: { 200: pageOf(apiKey) },
@@ -73,6 +74,7 @@ export function apiKeyRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/',
     describe({
+      id: 'createApiKey',
       tag,
       summary: 'Make an API key',
       description:
@@ -103,7 +105,7 @@ export function apiKeyRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One API key', answers: { 200: apiKey }, errors: ['not_found'] }),
+    describe({ id: 'getApiKey', tag, summary: 'One API key', answers: { 200: apiKey }, errors: ['not_found'] }),
     may('api_keys:read', { isFresh: true }),
     async context => {
       const id = idOf(context)
@@ -114,6 +116,7 @@ export function apiKeyRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteApiKey',
       tag,
       summary: 'Revoke an API key',
       description: 'It works no more from now on, and stays in the list.',

@@ -37,6 +37,7 @@ export function auditRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'listAuditEntries',
       tag,
       summary: 'Who changed what, newest first',
       description:

@@ -44,6 +44,7 @@ export function authRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/register',
     describe({
+      id: 'register',
       tag,
       summary: 'Make a new tenant and its owner',
       answers: { 201: session },
@@ -64,6 +65,7 @@ export function authRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/login',
     describe({
+      id: 'login',
       tag,
       summary: 'Log in',
       description: 'Tries that fail are counted, by account and by address.',
@@ -89,6 +91,7 @@ export function authRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/refresh',
     describe({
+      id: 'refreshSession',
       tag,
       summary: 'Get new tokens for a refresh token',
       description: 'A refresh token works once. A second use ends the login that it came from.',
@@ -107,6 +110,7 @@ export function authRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/logout',
     describe({
+      id: 'logout',
       tag,
       summary: 'End the login that a refresh token came from, its access tokens included',
       answers: { 204: null },
@@ -123,6 +127,7 @@ export function authRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/accept',
     describe({
+      id: 'acceptInvite',
       tag,
       summary: 'Accept an invitation: choose a password, and log in',
       description: 'An invitation works once, within seven days. Every login of before ends.',

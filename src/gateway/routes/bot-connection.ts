@@ -27,6 +27,7 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/:id/status',
     describe({
+      id: 'getBotStatus',
       tag,
       summary: 'How a bot is connected',
       description:
@@ -45,6 +46,7 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/:id/qr',
     describe({
+      id: 'getBotQr',
       tag,
       summary: 'The QR code that pairs a bot with its phone',
       description: "No provider of this version pairs by QR code: their bots are connected by the provider's own keys.",
@@ -61,6 +63,7 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/connect',
     describe({
+      id: 'connectBot',
       tag,
       summary: "Ask the bot's provider whether it may send, and send what was held",
       description: 'Done a moment later: the status is `connecting` until the provider has answered.',
@@ -74,6 +77,7 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/disconnect',
     describe({
+      id: 'disconnectBot',
       tag,
       summary: 'Hold what the bot has to send, until it is connected again',
       description:

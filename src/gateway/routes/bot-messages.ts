@@ -31,6 +31,7 @@ export function botMessageRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/messages',
     describe({
+      id: 'sendBotMessage',
       tag: 'Bots',
       summary: 'Write to anybody who has a phone or another identity',
       description:

@@ -85,7 +85,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'List bots, newest first', answers: { 200: pageOf(bot) } }),
+    describe({ id: 'listBots', tag, summary: 'List bots, newest first', answers: { 200: pageOf(bot) } }),
     may('bots:read'),
     query(
       v.strictObject({
@@ -111,7 +111,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/',
-    describe({ tag, summary: 'Add a bot', answers: { 201: bot }, errors: ['conflict'] }),
+    describe({ id: 'createBot', tag, summary: 'Add a bot', answers: { 201: bot }, errors: ['conflict'] }),
     may('bots:write'),
     idempotent,
     body(newBot),
@@ -130,7 +130,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One bot', answers: { 200: bot }, errors: ['not_found'] }),
+    describe({ id: 'getBot', tag, summary: 'One bot', answers: { 200: bot }, errors: ['not_found'] }),
     may('bots:read'),
     async context => {
       const id = idOf(context)
@@ -141,6 +141,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateBot',
       tag,
       summary: 'Change a bot',
       description: 'Fields, and settings in `config`, that are left out stay as they are.',
@@ -166,6 +167,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteBot',
       tag,
       summary: 'Remove a bot',
       description: 'Its conversations stay, to be read. What waits to be sent fails.',

@@ -36,6 +36,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/retry',
     describe({
+      id: 'retryConversation',
       tag,
       summary: 'Try again what could not be processed',
       answers: { 202: v.strictObject({ retried: v.number() }) },
@@ -58,6 +59,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/messages',
     describe({
+      id: 'sendConversationMessage',
       tag,
       summary: 'Write to the customer',
       description: 'The bot goes on as it was: take the conversation over first where it should be silent.',
@@ -91,7 +93,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/:id/handoff',
-    describe(command('Take the conversation over from the bot')),
+    describe(command('handOffConversation', 'Take the conversation over from the bot')),
     may('conversations:write'),
     idempotent,
     body(v.strictObject({ note: v.optional(text(1_000, 0), ''), seller_id: v.optional(v.nullable(uuid)) }), {
@@ -107,7 +109,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/:id/resume',
-    describe(command('Give the conversation back to the bot')),
+    describe(command('resumeConversation', 'Give the conversation back to the bot')),
     may('conversations:write'),
     idempotent,
     body(v.strictObject({}), { mayBeEmpty: true }),
@@ -115,7 +117,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/:id/close',
-    describe(command('End the conversation: the next message begins another')),
+    describe(command('closeConversation', 'End the conversation: the next message begins another')),
     may('conversations:write'),
     idempotent,
     body(v.strictObject({ reason: v.optional(text(500), 'agent') }), { mayBeEmpty: true }),
@@ -152,9 +154,9 @@ function changeOf(id: string, after: object) {
   return { resource: 'conversations' as const, id, before: null, after }
 }
 
-function command(summary: string) {
+function command(id: string, summary: string) {
   const description = 'Done by the next turn of the conversation, a moment later.'
-  return { tag, summary, description, answers: { 202: accepted }, errors: ['not_found', 'conflict'] as const }
+  return { id, tag, summary, description, answers: { 202: accepted }, errors: ['not_found', 'conflict'] as const }
 }
 
 /**

@@ -67,6 +67,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'listConversations',
       tag,
       summary: 'List conversations, those written in last first',
       answers: { 200: pageOf(conversation) },
@@ -103,7 +104,13 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One conversation', answers: { 200: conversation }, errors: ['not_found'] }),
+    describe({
+      id: 'getConversation',
+      tag,
+      summary: 'One conversation',
+      answers: { 200: conversation },
+      errors: ['not_found'],
+    }),
     may('conversations:read'),
     async context => {
       const id = idOf(context)
@@ -112,7 +119,13 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id/messages',
-    describe({ tag, summary: 'Its messages, newest first', answers: { 200: pageOf(message) }, errors: ['not_found'] }),
+    describe({
+      id: 'listConversationMessages',
+      tag,
+      summary: 'Its messages, newest first',
+      answers: { 200: pageOf(message) },
+      errors: ['not_found'],
+    }),
     may('conversations:read'),
     query(v.strictObject(pageQuery)),
     async context => {
@@ -129,6 +142,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/:id/events',
     describe({
+      id: 'listConversationEvents',
       tag,
       summary: 'What happened in it, from the first event on',
       answers: { 200: pageOf(event) },
@@ -150,6 +164,7 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/:id/problems',
     describe({
+      id: 'listConversationProblems',
       tag,
       summary: 'What could not be processed, with its reason, oldest first',
       answers: { 200: pageOf(problem) },

@@ -89,6 +89,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'listCustomers',
       tag,
       summary: 'List customers, newest first',
       description:
@@ -123,6 +124,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/',
     describe({
+      id: 'createCustomer',
       tag,
       summary: 'Add a customer',
       description: 'The phone and the identities are made known to each bot there is, which then know who writes.',
@@ -143,7 +145,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One customer', answers: { 200: customer }, errors: ['not_found'] }),
+    describe({ id: 'getCustomer', tag, summary: 'One customer', answers: { 200: customer }, errors: ['not_found'] }),
     may('customers:read'),
     async context => {
       const id = idOf(context)
@@ -154,6 +156,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateCustomer',
       tag,
       summary: 'Change a customer',
       description: 'Fields that are left out stay as they are; `identities` and `variables` are replaced as a whole.',
@@ -177,6 +180,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteCustomer',
       tag,
       summary: 'Remove a customer who has neither orders nor conversations',
       answers: { 204: null },

@@ -64,6 +64,7 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/simulate',
     describe({
+      id: 'simulateFlow',
       tag: 'Flows',
       summary: 'Talk to a flow without a customer',
       description:

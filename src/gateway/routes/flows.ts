@@ -87,7 +87,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'List flows, newest first', answers: { 200: pageOf(flow) } }),
+    describe({ id: 'listFlows', tag, summary: 'List flows, newest first', answers: { 200: pageOf(flow) } }),
     may('flows:read'),
     query(
       v.strictObject({
@@ -108,7 +108,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/',
-    describe({ tag, summary: 'Add a flow', answers: { 201: flow }, errors: ['conflict'] }),
+    describe({ id: 'createFlow', tag, summary: 'Add a flow', answers: { 201: flow }, errors: ['conflict'] }),
     may('flows:write'),
     idempotent,
     body(draft),
@@ -123,7 +123,13 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One flow, with its draft', answers: { 200: flow }, errors: ['not_found'] }),
+    describe({
+      id: 'getFlow',
+      tag,
+      summary: 'One flow, with its draft',
+      answers: { 200: flow },
+      errors: ['not_found'],
+    }),
     may('flows:read'),
     async context => {
       const id = idOf(context)
@@ -134,6 +140,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateFlow',
       tag,
       summary: "Replace a flow's draft",
       description: 'What is published stays as it is until the draft is published.',
@@ -157,6 +164,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteFlow',
       tag,
       summary: 'Remove a flow that no bot answers with',
       answers: { 204: null },
@@ -180,6 +188,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/publish',
     describe({
+      id: 'publishFlow',
       tag,
       summary: 'Check the draft and make it the version that bots answer with',
       description: 'Conversations that are in the flow finish on the version they began with.',
@@ -204,6 +213,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/:id/versions',
     describe({
+      id: 'listFlowVersions',
       tag,
       summary: 'The published versions, newest first',
       answers: { 200: pageOf(version) },
@@ -224,6 +234,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/:id/versions/:version',
     describe({
+      id: 'getFlowVersion',
       tag,
       summary: 'One published version, as it will be for ever',
       answers: { 200: version },

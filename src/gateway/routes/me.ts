@@ -26,6 +26,7 @@ export function meRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'getMe',
       tag,
       summary: 'Who is logged in, and what they may do',
       description: '`user` is null for an API key.',
@@ -57,6 +58,7 @@ export function passwordRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/',
     describe({
+      id: 'changePassword',
       tag,
       summary: 'Choose another password',
       description: 'Ends every other login of the user. A wrong `current_password` counts as a login that failed.',

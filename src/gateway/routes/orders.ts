@@ -103,6 +103,7 @@ export function orderRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'listOrders',
       tag,
       summary: 'List orders, newest first',
       description: '`from` is the first moment that counts, `to` the first that does not. Filters are combined.',
@@ -144,6 +145,7 @@ export function orderRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/',
     describe({
+      id: 'createOrder',
       tag,
       summary: 'Make an order',
       description: 'Prices and the total are those of the products at this moment; their stock goes down with it.',
@@ -166,7 +168,7 @@ export function orderRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One order', answers: { 200: order }, errors: ['not_found'] }),
+    describe({ id: 'getOrder', tag, summary: 'One order', answers: { 200: order }, errors: ['not_found'] }),
     may('orders:read'),
     async context => {
       const id = idOf(context)
@@ -179,6 +181,7 @@ export function orderRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateOrder',
       tag,
       summary: 'Move an order on, or change its notes or its seller',
       description:

@@ -75,6 +75,7 @@ export function productRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'listProducts',
       tag,
       summary: 'List products, newest first',
       description: 'Filters are combined.',
@@ -107,7 +108,7 @@ export function productRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/',
-    describe({ tag, summary: 'Add a product', answers: { 201: product }, errors: ['conflict'] }),
+    describe({ id: 'createProduct', tag, summary: 'Add a product', answers: { 201: product }, errors: ['conflict'] }),
     may('products:write'),
     idempotent,
     body(newProduct),
@@ -122,7 +123,7 @@ export function productRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One product', answers: { 200: product }, errors: ['not_found'] }),
+    describe({ id: 'getProduct', tag, summary: 'One product', answers: { 200: product }, errors: ['not_found'] }),
     may('products:read'),
     async context => {
       const id = idOf(context)
@@ -133,6 +134,7 @@ export function productRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateProduct',
       tag,
       summary: 'Change a product',
       description: 'Fields that are left out stay as they are.',
@@ -156,6 +158,7 @@ export function productRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteProduct',
       tag,
       summary: 'Remove a product',
       description: 'One that was ordered stays, with `active` false, so that its orders can be read.',

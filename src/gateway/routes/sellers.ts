@@ -41,7 +41,7 @@ export function sellerRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'List sellers, newest first', answers: { 200: pageOf(seller) } }),
+    describe({ id: 'listSellers', tag, summary: 'List sellers, newest first', answers: { 200: pageOf(seller) } }),
     may('sellers:read'),
     query(
       v.strictObject({
@@ -61,7 +61,7 @@ export function sellerRoutes(parts: Parts): Hono<Env> {
   )
   app.post(
     '/',
-    describe({ tag, summary: 'Add a seller', answers: { 201: seller } }),
+    describe({ id: 'createSeller', tag, summary: 'Add a seller', answers: { 201: seller } }),
     may('sellers:write'),
     idempotent,
     body(newSeller),
@@ -76,7 +76,7 @@ export function sellerRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One seller', answers: { 200: seller }, errors: ['not_found'] }),
+    describe({ id: 'getSeller', tag, summary: 'One seller', answers: { 200: seller }, errors: ['not_found'] }),
     may('sellers:read'),
     async context => {
       const id = idOf(context)
@@ -87,6 +87,7 @@ export function sellerRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateSeller',
       tag,
       summary: 'Change a seller',
       description: 'Fields that are left out stay as they are.',
@@ -110,6 +111,7 @@ export function sellerRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteSeller',
       tag,
       summary: 'Remove a seller',
       description: 'One who has orders, conversations or users stays, with `active` false.',

@@ -52,7 +52,7 @@ export function tenantRoutes(parts: Parts): Hono<Env> {
   const app = new Hono<Env>()
   app.get(
     '/',
-    describe({ tag, summary: 'The business whose users all of them are', answers: { 200: tenant } }),
+    describe({ id: 'getTenant', tag, summary: 'The business whose users all of them are', answers: { 200: tenant } }),
     // Its limit is changed from outside of the API.
     may('tenant:read', { isFresh: true }),
     async context => {
@@ -63,6 +63,7 @@ export function tenantRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/',
     describe({
+      id: 'updateTenant',
       tag,
       summary: 'Change the name or the time zone',
       description: 'Fields that are left out stay as they are.',

@@ -83,7 +83,7 @@ export function userRoutes(parts: Parts): Hono<Env> {
 
   app.get(
     '/',
-    describe({ tag, summary: 'List users, newest first', answers: { 200: pageOf(user) } }),
+    describe({ id: 'listUsers', tag, summary: 'List users, newest first', answers: { 200: pageOf(user) } }),
     // Logging in changes them too.
     may('users:read', { isFresh: true }),
     query(
@@ -107,6 +107,7 @@ export function userRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/',
     describe({
+      id: 'createUser',
       tag,
       summary: 'Add a user, or invite one',
       description:
@@ -135,7 +136,7 @@ export function userRoutes(parts: Parts): Hono<Env> {
   )
   app.get(
     '/:id',
-    describe({ tag, summary: 'One user', answers: { 200: user }, errors: ['not_found'] }),
+    describe({ id: 'getUser', tag, summary: 'One user', answers: { 200: user }, errors: ['not_found'] }),
     may('users:read', { isFresh: true }),
     async context => {
       const id = idOf(context)
@@ -146,6 +147,7 @@ export function userRoutes(parts: Parts): Hono<Env> {
   app.put(
     '/:id',
     describe({
+      id: 'updateUser',
       tag,
       summary: 'Change a user',
       description:
@@ -174,6 +176,7 @@ export function userRoutes(parts: Parts): Hono<Env> {
   app.delete(
     '/:id',
     describe({
+      id: 'deleteUser',
       tag,
       summary: 'Remove a user',
       description:
@@ -200,6 +203,7 @@ export function userRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/:id/invite',
     describe({
+      id: 'inviteUser',
       tag,
       summary: 'Invite a user anew',
       description:

@@ -20,6 +20,7 @@ export function socketRoutes(parts: Parts): Hono<Env> {
   app.post(
     '/ticket',
     describe({
+      id: 'createWebSocketTicket',
       tag,
       summary: 'A ticket with which a WebSocket can be opened',
       description: `Works once, within ${ticketSeconds} seconds, for whoever asks.`,
@@ -36,6 +37,7 @@ export function socketRoutes(parts: Parts): Hono<Env> {
   app.get(
     '/',
     describe({
+      id: 'openWebSocket',
       tag,
       summary: 'Open a WebSocket, on which the events of the tenant arrive',
       description:
