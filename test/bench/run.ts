@@ -12,6 +12,7 @@ import { databaseFloor } from './floors.ts'
 import { benchGateway, type RequestFigures } from './gateway.ts'
 import { FakeWhatsApp, type LoadResult } from './load.ts'
 import { benchPureStep } from './pure-step.ts'
+import { benchSockets } from './sockets.ts'
 
 type Figure = {
   readonly name: string
@@ -140,6 +141,10 @@ async function benchApi(): Promise<void> {
   recordRequests('the same over 16 connections', figures.uncachedListOf16, { p95: '< 10' })
   recordRequests('order', figures.orderCreation)
   recordRequests('login', figures.login)
+  const { idleMb, p50Ms, p95Ms } = await benchSockets()
+  record({ name: 'memory of 1,000 sockets that hear nothing', value: idleMb, unit: 'MB', must: '< 20' })
+  record({ name: 'from a change asked for to a socket told, p50', value: p50Ms, unit: 'ms' })
+  record({ name: 'from a change asked for to a socket told, p95', value: p95Ms, unit: 'ms', must: '< 100' })
   record({ name: 'floor: the same bytes from the bare runtime, CPU', value: bareServer.cpuMicros, unit: 'µs' })
   record({ name: 'floor: the same bytes from the bare runtime', value: bareServer.perSecond, unit: '/s' })
   record({ name: 'API, answers from the cache, a write in 200 requests', value: hitRate, unit: '%', must: '>= 90' })
