@@ -56,6 +56,7 @@ const outboundMediaSchema = (text: TextSchema) =>
       media => media.caption === undefined || !(media.type === 'audio' || media.type === 'sticker'),
       'An audio or a sticker has no caption',
     ),
+    v.description('Has a `url` or a `media_id`, not both. An audio or a sticker has no `caption`.'),
   )
 
 const templateSchema = (text: TextSchema) =>
@@ -107,6 +108,7 @@ const buttonsSchema = v.strictObject({
     v.maxLength(limits.BUTTONS_MAX),
     v.check(buttons => areUnique(buttons.map(button => button.id)), 'Two buttons have the same id'),
     v.check(buttons => areUnique(buttons.map(button => button.title)), 'Two buttons have the same title'),
+    v.description('No two have the same id, or the same title.'),
   ),
 })
 
@@ -134,6 +136,9 @@ const listSchema = v.strictObject({
     v.check(
       sections => areUnique(sections.flatMap(section => section.rows.map(row => row.id))),
       'Two rows have the same id',
+    ),
+    v.description(
+      `With several, each has a title. ${limits.LIST_ROWS_MAX} rows at most in all, no two with the same id.`,
     ),
   ),
 })
