@@ -3,7 +3,7 @@ import { type Json, storableJson } from '../lib/json.ts'
 import { announceByTenant, type Feed, type FeedEvent, shownBy } from '../stores/feed.ts'
 import type { Claimed } from './claim-conversations.ts'
 import { type Message, placeOf } from './list-conversations.ts'
-import type { Received } from './receive-messages.ts'
+import type { Received, StoredMessage } from './receive-messages.ts'
 import type { Turn } from './save-turns.ts'
 import type { StatusChange } from './status.ts'
 
@@ -16,22 +16,22 @@ const customersToo = ['customers', 'orders', ...conversations]
 
 /** Of what customers have written. */
 export function tellOfReceived(feed: Feed, { stored, changedTenants, moved }: Received): void {
-  announceByTenant(feed, stored, messages => {
-    const tenantId = messages[0]?.tenantId ?? ''
-    return {
-      changed: changedTenants.has(tenantId) ? customersToo : conversations,
-      events: () => [
-        ...moved.flatMap(one => (one.tenantId === tenantId ? movedEvent(one) : [])),
-        ...messages.map(({ conversationId, id, content, providerMessageId, createdAt }) =>
-          messageEvent(conversationId, {
-            ...{ id, direction: 'inbound', status: 'received', error: null },
-            content: asStored(content),
-            provider_message_id: providerMessageId,
-            created_at: createdAt,
-          }),
-        ),
-      ],
-    }
+  const tenantOf = ({ message }: StoredMessage) => message.tenantId
+  announceByTenant(feed, stored, tenantOf, (own, tenantId) => ({
+    changed: changedTenants.has(tenantId) ? customersToo : conversations,
+    events: () => [
+      ...moved.flatMap(one => (one.tenantId === tenantId ? movedEvent(one) : [])),
+      ...own.map(receivedEvent),
+    ],
+  }))
+}
+
+function receivedEvent({ message, conversationId, id, createdAt }: StoredMessage): FeedEvent {
+  return messageEvent(conversationId, {
+    ...{ id, direction: 'inbound', status: 'received', error: null },
+    content: asStored(message.content),
+    provider_message_id: message.providerMessageId,
+    created_at: createdAt,
   })
 }
 
@@ -48,7 +48,8 @@ export function messageEvent(conversationId: string, message: Message): FeedEven
 
 /** Of what has become of messages. */
 export function tellOfStatuses(feed: Feed, changes: readonly StatusChange[]): void {
-  announceByTenant(feed, changes, own => ({ changed: conversations, events: () => own.map(statusEvent) }))
+  const tenantOf = ({ tenantId }: StatusChange) => tenantId
+  announceByTenant(feed, changes, tenantOf, own => ({ changed: conversations, events: () => own.map(statusEvent) }))
 }
 
 function statusEvent({ conversationId, messageId, status, error }: StatusChange): FeedEvent {
@@ -67,11 +68,17 @@ export type TurnTold = {
 
 /** Of turns, which were written at `at`. */
 export function tellOfTurns(feed: Feed, turns: readonly TurnTold[], at: Date): void {
-  const rows = turns.filter(({ turn }) => turn.events.length > 0).map(one => ({ ...one, tenantId: one.turn.tenantId }))
-  announceByTenant(feed, rows, own => ({
-    changed: [...conversations, ...own.flatMap(({ told }) => told.flatMap(event => shownBy[event.type]))],
+  const rows = turns.filter(({ turn }) => turn.events.length > 0)
+  const tenantOf = ({ turn }: TurnTold) => turn.tenantId
+  announceByTenant(feed, rows, tenantOf, own => ({
+    changed: own.some(({ told }) => told.length > 0) ? changedBy(own) : conversations,
     events: () => own.flatMap(one => turnEvents(one, at)),
   }))
+}
+
+function changedBy(turns: readonly TurnTold[]): readonly string[] {
+  const told = turns.flatMap(turn => turn.told)
+  return [...new Set([...conversations, ...told.flatMap(event => shownBy[event.type])])]
 }
 
 function turnEvents({ conversation, turn, told }: TurnTold, at: Date): FeedEvent[] {

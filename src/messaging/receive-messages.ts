@@ -21,7 +21,8 @@ export type InboundMessage = {
 export type Receipt = 'stored' | 'duplicate'
 
 /** A message as it was stored. */
-export type StoredMessage = InboundMessage & {
+export type StoredMessage = {
+  readonly message: InboundMessage
   readonly conversationId: string
   readonly id: string
   readonly createdAt: Date
@@ -201,7 +202,9 @@ async function store(
   const createdAt = result?.at ?? null
   if (createdAt === null || result?.stored !== messages.length) throw new RaceLost()
   return messages.map((message, index) => ({
-    ...message,
-    ...{ conversationId: conversationIds[index] ?? '', id: messageIds[index] ?? '', createdAt },
+    message,
+    conversationId: conversationIds[index] ?? '',
+    id: messageIds[index] ?? '',
+    createdAt,
   }))
 }

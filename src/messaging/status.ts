@@ -44,6 +44,7 @@ export function statusChange(
     tenantId: message.tenant_id,
     conversationId: message.conversation_id,
     messageId: message.id,
-    ...{ status, error },
+    status,
+    error,
   }
 }

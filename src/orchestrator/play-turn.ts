@@ -9,7 +9,9 @@ import { type ConversationState, initialState } from '../flow/state.ts'
 import { type ActionResult, type Context, type Input, step } from '../flow/step.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
+import type { TurnTold } from '../messaging/news.ts'
 import type { Turn } from '../messaging/save-turns.ts'
+import type { FeedEvent } from '../stores/feed.ts'
 import { silenceMs } from './silence.ts'
 
 /** What a turn may ask for from outside its pure part. */
@@ -19,12 +21,18 @@ export type TurnTools = {
   readonly now: number
   readonly library: FlowLibrary
   /** Performs an action; undefined where it may not be performed in this turn, which then counts for nothing. */
-  readonly perform: (call: Extract<Effect, { kind: 'action' }>) => Promise<ActionResult> | undefined
+  readonly perform: (
+    call: Extract<Effect, { kind: 'action' }>,
+    tell: (event: FeedEvent) => void,
+  ) => Promise<ActionResult> | undefined
   readonly observeStep: (seconds: number) => void
 }
 
-/** What a turn comes to. `movedIds`: messages that came after the conversation was closed, and belong to the next. */
-export type Played = { readonly conversation: Claimed; readonly turn: Turn; readonly movedIds: readonly string[] }
+/**
+ * What a turn comes to. `told`: what its actions have to tell. `movedIds`: messages that came after the conversation was
+ * closed, and belong to the next.
+ */
+export type Played = TurnTold & { readonly movedIds: readonly string[] }
 
 /**
  * Plays a conversation's mail, in order. Writes nothing: what is to be written is in the turn. Null where the turn
@@ -49,12 +57,13 @@ export async function playTurn(conversation: Claimed, mail: readonly Mail[], too
   }
   const done = mail.filter(row => !movedIds.includes(row.id))
   const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds: done.map(row => row.id) }
-  return { conversation, turn, movedIds }
+  return { conversation, turn, told: play.told, movedIds }
 }
 
 type Play = {
   readonly turn: Omit<Turn, 'state' | 'timer' | 'doneIds'> & { events: ConversationEvent[]; sends: Send[] }
   readonly context: Omit<Context, 'now'>
+  readonly told: FeedEvent[]
   state: ConversationState
   timer: Turn['timer']
   actionsLeft: number
@@ -85,6 +94,7 @@ function newPlay(conversation: Claimed, mail: readonly Mail[]): Play {
       },
       conversation: { id: conversation.id, bot_id: conversation.bot_id },
     },
+    told: [],
     state,
     timer: undefined,
     actionsLeft: ACTIONS_PER_TURN_MAX,
@@ -93,6 +103,7 @@ function newPlay(conversation: Claimed, mail: readonly Mail[]): Play {
 
 /** One input, and the results of the actions it leads to. Whether the turn can go on. */
 async function playInput(play: Play, first: Input, tools: TurnTools): Promise<boolean> {
+  const tell = (event: FeedEvent) => void play.told.push(event)
   for (let input: Input | null = first; input !== null; ) {
     const start = performance.now()
     const result = step(tools.library, play.state, input, { ...play.context, now: tools.now })
@@ -100,7 +111,7 @@ async function playInput(play: Play, first: Input, tools: TurnTools): Promise<bo
     take(play, result.events, result.effects, result.state, tools)
     const call: Effect | undefined = result.effects.find(effect => effect.kind === 'action')
     if (call?.kind !== 'action') return true
-    const performed = play.actionsLeft-- > 0 ? tools.perform(call) : refused
+    const performed = play.actionsLeft-- > 0 ? tools.perform(call, tell) : refused
     if (performed === undefined) return false
     input = { kind: 'action_result', call_id: call.call_id, result: await performed }
   }

@@ -1,4 +1,4 @@
-import type { Action } from '../commerce/actions/action.ts'
+import type { Action, ActionCall } from '../commerce/actions/action.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Ids } from '../lib/ids.ts'
@@ -18,7 +18,7 @@ import { type TurnTold, tellOfFailure, tellOfTurns } from '../messaging/news.ts'
 import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
 import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
-import type { Feed, FeedEvent } from '../stores/feed.ts'
+import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { type Played, playTurn } from './play-turn.ts'
 
@@ -35,9 +35,6 @@ export type TurnOptions = {
   readonly metrics: Metrics
   readonly actions: ReadonlyMap<string, Action>
 }
-
-/** A turn that can be written. */
-type Ready = Played & TurnTold
 
 /** Turns that were written, and when. */
 type Saved = { readonly turns: readonly TurnTold[]; readonly at: Date }
@@ -136,40 +133,37 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
     conversations: readonly Claimed[],
     mail: ReadonlyMap<string, readonly Mail[]>,
     company: Company,
-  ): Promise<(Ready | null)[]> {
+  ): Promise<(Played | null)[]> {
     const libraryOf = await flows.load(tx, conversations)
     const now = clock.now()
     return await Promise.all(
-      conversations.map(async conversation => {
-        const told: FeedEvent[] = []
-        const { tenant_id: tenantId, customer_id: customerId, id: conversationId } = conversation
-        const call = { tenantId, customerId, conversationId, tell: (event: FeedEvent) => told.push(event) }
-        const played = await playTurn(conversation, mail.get(conversation.id) ?? [], {
+      conversations.map(conversation =>
+        playTurn(conversation, mail.get(conversation.id) ?? [], {
           ids,
           now,
-          library: libraryOf(tenantId),
-          perform: ({ handler, input }) => perform(tx, handler, { ...call, input }, company),
+          library: libraryOf(conversation.tenant_id),
+          perform: ({ handler, input }, tell) => perform(tx, conversation, handler, { input, tell }, company),
           observeStep: seconds => metrics.stepSeconds.observe(seconds),
-        })
-        return played && { ...played, told }
-      }),
+        }),
+      ),
     )
   }
 
   function perform(
     tx: Transaction,
+    { tenant_id: tenantId, customer_id: customerId, id: conversationId }: Claimed,
     handler: string,
-    call: Parameters<Action['run']>[2],
+    call: Pick<ActionCall, 'input' | 'tell'>,
     company: Company,
   ): ReturnType<Action['run']> | undefined {
     const action = actions.get(handler)
     if (action === undefined)
       return Promise.resolve({ ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` })
     if (action.writes && company === 'batch') return undefined
-    return action.run(tx, ids, call)
+    return action.run(tx, ids, { ...call, tenantId, customerId, conversationId })
   }
 
-  async function save(tx: Transaction, turns: readonly Ready[]): Promise<Saved> {
+  async function save(tx: Transaction, turns: readonly Played[]): Promise<Saved> {
     const at = new Date(clock.now())
     await saveTurns(
       tx,

@@ -53,30 +53,40 @@ export const shownBy: Readonly<Record<FeedType, readonly string[]>> = {
 
 export function makeFeed(options: { readonly bus: Bus; readonly gate: RequestGate; readonly log: Log }): Feed {
   const { bus, gate, log } = options
+
+  function tell(tenantId: string, events: NonNullable<News['events']>): void {
+    if (typeof events !== 'function' && events.length === 0) return
+    try {
+      bus.publish(`events:${tenantId}`, () => withTime(typeof events === 'function' ? events() : events))
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'what the sockets are to be told could not be made')
+    }
+  }
+
   return {
-    async announce(tenantId, { events = [], changed = [] }) {
+    announce(tenantId, { events = [], changed = [] }) {
       const resources = typeof events === 'function' ? changed : withShown(changed, events)
-      if (resources.length > 0) await gate.drop(tenantId, resources)
-      if (typeof events !== 'function' && events.length === 0) return
-      try {
-        bus.publish(`events:${tenantId}`, () => withTime(typeof events === 'function' ? events() : events))
-      } catch (error) {
-        log.error({ error: messageOf(error) }, 'what the sockets are to be told could not be made')
-      }
+      const dropping = resources.length > 0 ? gate.drop(tenantId, resources) : undefined
+      if (dropping !== undefined) return dropping.then(() => tell(tenantId, events))
+      tell(tenantId, events)
+      return done
     },
   }
 }
+
+const done = Promise.resolve()
 
 /**
  * Announces what a batch has committed, once for each tenant in it. Nobody waits: the batch after it must not be later
  * for what is told of this one.
  */
-export function announceByTenant<T extends { readonly tenantId: string }>(
+export function announceByTenant<T>(
   feed: Feed,
   rows: readonly T[],
-  newsOf: (rows: readonly T[]) => News,
+  tenantOf: (row: T) => string,
+  newsOf: (rows: readonly T[], tenantId: string) => News,
 ): void {
-  for (const [tenantId, own] of Map.groupBy(rows, row => row.tenantId)) void feed.announce(tenantId, newsOf(own))
+  for (const [tenantId, own] of Map.groupBy(rows, tenantOf)) void feed.announce(tenantId, newsOf(own, tenantId))
 }
 
 function withShown(changed: readonly string[], events: readonly FeedEvent[]): readonly string[] {

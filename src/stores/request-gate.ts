@@ -36,8 +36,11 @@ export type RequestGate = {
   giveBack(key: string): Promise<void>
   /** Keeps an answer that was missed. Never waits, never fails. */
   keep(key: AnswerKey, miss: Miss, answer: string): void
-  /** Forgets what is kept of a tenant's resources. Resolves once no process can find it; where the store is away, at once. */
-  drop(tenantId: string, resources: readonly KeptResource[]): Promise<void>
+  /**
+   * Forgets what is kept of a tenant's resources. Resolves once no process can find it; where the store is away, at once.
+   * Undefined where that is so already: dropping in this process costs no promise.
+   */
+  drop(tenantId: string, resources: readonly KeptResource[]): Promise<void> | undefined
   close(): Promise<void>
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { foldEvents, initialState } from '../../src/flow/state.ts'
-import { type Installation, startInstallation } from '../support/installation.ts'
+import { type Installation, startInstallation, until } from '../support/installation.ts'
 import { echoFlow } from '../support/seed.ts'
 
 let shop: Installation
@@ -65,8 +65,10 @@ test('from "hola" to an order: the conversation that the shop exists for', async
   expect(product.stock).toBe(997)
   await shop.settled()
   // The emulator tells of each message that it was delivered, with the reference that the send gave it.
-  const statuses = await shop.admin`select distinct status from messages where direction = 'outbound'`
-  expect([...statuses]).toEqual([{ status: 'delivered' }])
+  await until(async () => {
+    const statuses = await shop.admin`select distinct status from messages where direction = 'outbound'`
+    return statuses.length === 1 && statuses[0].status === 'delivered'
+  })
 })
 
 test('50 copies of one signed webhook in parallel: one message, one turn, one reply', async () => {

@@ -82,8 +82,9 @@ export function makeMemoryGate(clock: Clock): RequestGate {
       found.characters += added
       characters += added
     },
-    async drop(tenantId, resources) {
+    drop(tenantId, resources) {
       for (const resource of resources) kept.delete(`${tenantId}:${resource}`)
+      return undefined
     },
     async close() {},
   }
