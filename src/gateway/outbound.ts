@@ -1,7 +1,6 @@
 import { type OutboundContent, outboundContentSchema } from '../flow/content.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Reach } from '../messaging/send.ts'
-import type { FeedEvent } from '../stores/feed.ts'
 import { named } from './json-schema.ts'
 
 // What people and programs send, whichever route they take.
@@ -26,16 +25,4 @@ export function refuseUnsendable(
       ? 'The customer has not written yet: begin with a template.'
       : 'The customer last wrote more than 24 hours ago: send a template.',
   )
-}
-
-/** What the sockets are told of a message that was queued. */
-export function queuedEvent(
-  message: { readonly conversationId: string; readonly content: OutboundContent },
-  id: string,
-  nowMs: number,
-): FeedEvent {
-  const { conversationId, content } = message
-  const rest = { direction: 'outbound', status: 'queued', error: null, provider_message_id: null }
-  const created_at = new Date(nowMs).toISOString()
-  return { type: 'message.created', data: { conversation_id: conversationId, id, content, ...rest, created_at } }
 }

@@ -2,13 +2,14 @@ import type { OutboundContent } from '../flow/content.ts'
 import type { Ids } from '../lib/ids.ts'
 import { sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
+import type { Message } from './list-conversations.ts'
 import { resolveConversations } from './receive-messages.ts'
 import { type Identity, RaceLost, resolveCustomers } from './resolve-customers.ts'
 
 const insertMessage = statement({
   name: 'message_queue',
   params: ['tenant_id', 'conversation_id', 'id', 'bot_id', 'content', 'window_expires_at'],
-  row: {},
+  row: { created_at: 'timestamptz' },
   sql: `with message as (
       insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
       values ($1, $2, $3, $4, 'outbound', $5::text::jsonb, 'queued')
@@ -16,7 +17,8 @@ const insertMessage = statement({
       update conversations set last_message_at = now(), window_expires_at = greatest(window_expires_at, $6)
       where tenant_id = $1 and id = $2
     )
-    insert into outbox (tenant_id, conversation_id, id, bot_id) values ($1, $2, $3, $4)`,
+    insert into outbox (tenant_id, conversation_id, id, bot_id) values ($1, $2, $3, $4)
+    returning created_at`,
 })
 
 // A turn notes the window; what the customer wrote a moment ago, or in a conversation before this one, counts too. The
@@ -95,7 +97,7 @@ export async function reachCustomer(
   }
 }
 
-/** Queues a message of a person to a conversation. Returns its id. Publish `outbox` on the bus once it is committed. */
+/** Queues a message of a person to a conversation. Publish `outbox` on the bus once it is committed. */
 export async function queueMessage(
   tx: Transaction,
   ids: Ids,
@@ -107,9 +109,9 @@ export async function queueMessage(
     /** From `reachOf`. */
     readonly windowExpiresAt: Date | null
   },
-): Promise<string> {
+): Promise<Message> {
   const id = ids.next()
-  await tx.run(insertMessage, {
+  const [row] = await tx.run(insertMessage, {
     tenant_id: message.tenantId,
     conversation_id: message.conversationId,
     id,
@@ -117,5 +119,8 @@ export async function queueMessage(
     content: JSON.stringify(message.content),
     window_expires_at: message.windowExpiresAt,
   })
-  return id
+  // The time of the transaction: that of all its rows.
+  if (row === undefined) throw new Error('A row that was inserted was not returned')
+  const rest = { status: 'queued', error: null, provider_message_id: null }
+  return { id, direction: 'outbound', content: message.content, ...rest, created_at: row.created_at }
 }

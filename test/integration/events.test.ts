@@ -20,6 +20,7 @@ type Desk = {
   readonly heard: (type: string) => Record<string, unknown>[]
   // biome-ignore lint/suspicious/noExplicitAny: what a test reads of an answer is checked by the test.
   readonly get: (path: string) => Promise<any>
+  readonly post: (path: string, body: object) => Promise<unknown>
 }
 
 /** An installation, and a socket of an owner of its shop. */
@@ -32,9 +33,10 @@ async function openDesk(options: Parameters<typeof startInstallation>[0]): Promi
     await issueRefreshToken(tx, uuids, { tenantId, userId, familyId, nowMs: Date.now() })
   })
   const token = signAccessToken({ userId, tenantId, loginId: familyId }, secret, Date.now())
-  const call = async (method: string, path: string) => {
-    const headers = { authorization: `Bearer ${token}` }
-    return await (await fetch(`${shop.app.urls.gateway}${path}`, { method, headers })).json()
+  const call = async (method: string, path: string, body?: object) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const content = body === undefined ? {} : { body: JSON.stringify(body) }
+    return await (await fetch(`${shop.app.urls.gateway}${path}`, { method, headers, ...content })).json()
   }
   const { ticket } = await call('POST', '/api/ws/ticket')
   const socket = await openSocket(`${shop.app.urls.gateway}/api/ws?ticket=${ticket}`)
@@ -42,6 +44,7 @@ async function openDesk(options: Parameters<typeof startInstallation>[0]): Promi
     socket,
     heard: type => socket.events.filter(event => event.type === type).map(event => event.data),
     get: path => call('GET', path),
+    post: (path, body) => call('POST', path, body),
   }
 }
 
@@ -87,6 +90,23 @@ test('what becomes of a message is heard, to the last', async () => {
   for (const status of heard('message.status'))
     expect(status).toMatchObject({ conversation_id: conversation.id, message_id: message.id, error: null })
   expect(heard('message.status')[0]?.status).toMatch(/sent|delivered/)
+}, 40_000)
+
+test('what a person writes is heard as the API shows it, in an open conversation and to a phone', async () => {
+  const { heard, get, post } = await openDesk({ flow: echoFlow })
+  await shop.say('34600000001', 'hello')
+  await until(() => last(heard('message.status'))?.status === 'delivered')
+  const [conversation] = (await get('/api/conversations')).data
+  const content = { type: 'text', text: 'a person' }
+  await post(`/api/conversations/${conversation.id}/messages`, { content })
+  await post(`/api/bots/${shop.shop.botId}/messages`, { to: '+34600000001', content })
+  await until(() => heard('message.created').length === 4)
+  await until(() => heard('message.status').filter(one => one.status === 'delivered').length === 3)
+  const { data } = await get(`/api/conversations/${conversation.id}/messages?limit=2`)
+  const asQueued = { conversation_id: conversation.id, status: 'queued', provider_message_id: null }
+  expect(heard('message.created').slice(-2)).toEqual(
+    data.toReversed().map((message: Record<string, unknown>) => ({ ...message, ...asQueued })),
+  )
 }, 40_000)
 
 test('a send that fails, or is tried again, is heard with the reason', async () => {

@@ -6,11 +6,12 @@ import { AppError } from '../../lib/errors.ts'
 import { assignNew } from '../../messaging/assign.ts'
 import { findBot } from '../../messaging/bots.ts'
 import { findConversation } from '../../messaging/list-conversations.ts'
+import { messageEvent } from '../../messaging/news.ts'
 import { queueMessage, type Reached, reachCustomer, reachOf } from '../../messaging/send.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange, type Work } from '../change.ts'
 import type { Env } from '../options.ts'
-import { outboundContent, queuedEvent, refuseUnsendable } from '../outbound.ts'
+import { outboundContent, refuseUnsendable } from '../outbound.ts'
 import type { Parts } from '../parts.ts'
 import { identity, phone, uuid } from '../schemas.ts'
 import { body, describe, found, idempotent, idOf, makeGuard } from '../steps.ts'
@@ -54,14 +55,14 @@ export function botMessageRoutes(parts: Parts): Hono<Env> {
         const reach = await reachOf(tx, tenantId, conversationId)
         refuseUnsendable(reach, content, parts.clock.now())
         const message = { tenantId, conversationId, botId, content, windowExpiresAt: reach.windowExpiresAt }
-        const messageId = await queueMessage(tx, ids, message)
+        const queued = await queueMessage(tx, ids, message)
         await recordCustomer(tx, tenantId, reached, record)
         record({
           ...{ action: 'message.queued', resource: 'conversations', id: conversationId, before: null },
-          after: { message_id: messageId, content },
-          events: [queuedEvent(message, messageId, parts.clock.now())],
+          after: { message_id: queued.id, content },
+          events: [messageEvent(conversationId, queued)],
         })
-        return { message_id: messageId, conversation_id: conversationId }
+        return { message_id: queued.id, conversation_id: conversationId }
       })
       bus.publish('outbox')
       return response

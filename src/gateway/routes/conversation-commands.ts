@@ -6,6 +6,7 @@ import { assignConversation } from '../../messaging/assign.ts'
 import { type InboxKind, postToInbox } from '../../messaging/inbox.ts'
 import type { Conversation } from '../../messaging/list-conversations.ts'
 import { retryMail } from '../../messaging/mail-trouble.ts'
+import { messageEvent } from '../../messaging/news.ts'
 import { queueMessage, reachOf } from '../../messaging/send.ts'
 import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
@@ -13,7 +14,7 @@ import { answerChange } from '../change.ts'
 import { openConversation, seenConversation } from '../conversation-access.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { outboundContent, queuedEvent, refuseUnsendable } from '../outbound.ts'
+import { outboundContent, refuseUnsendable } from '../outbound.ts'
 import type { Parts } from '../parts.ts'
 import { text, uuid } from '../schemas.ts'
 import { body, describe, idempotent, idOf, invalid, makeGuard } from '../steps.ts'
@@ -79,13 +80,13 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
           ...{ tenantId: caller.tenantId, conversationId, botId, content },
           windowExpiresAt: reach.windowExpiresAt,
         }
-        const messageId = await queueMessage(tx, ids, message)
+        const queued = await queueMessage(tx, ids, message)
         record({
           action: 'message.queued',
-          ...changeOf(conversationId, { message_id: messageId, content }),
-          events: [queuedEvent(message, messageId, parts.clock.now())],
+          ...changeOf(conversationId, { message_id: queued.id, content }),
+          events: [messageEvent(conversationId, queued)],
         })
-        return { message_id: messageId }
+        return { message_id: queued.id }
       })
       bus.publish('outbox')
       return response
