@@ -13,7 +13,7 @@ export type SocketFigures = {
 }
 
 const socketsCount = 1_000
-const events = 300
+const events = 1_000
 const json = { 'content-type': 'application/json' }
 
 /** A thousand sockets on one process, and how soon they hear. */
