@@ -92,6 +92,19 @@ test('a body of another type is a 415, one that is not JSON or nested without en
   expect((await post('[]', 'application/json; charset=utf-8')).status).toBe(422)
 })
 
+test('a list is no body, wherever one is taken', async () => {
+  const as = await gateway.addCaller()
+  const paths = Object.entries(gateway.api.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { requestBody }]) => (requestBody ? [{ method, path }] : [])),
+  )
+  expect(paths.length).toBeGreaterThan(20)
+  for (const { method, path } of paths) {
+    const address = path.replace('{id}', crypto.randomUUID())
+    const answer = await gateway.call(method.toUpperCase(), address, { as, body: [] })
+    expect([address, answer.status]).toEqual([address, 422])
+  }
+})
+
 test('texts that PostgreSQL cannot hold are stored all the same', async () => {
   const as = await gateway.addCaller()
   const body = '{"name":"a\\u0000b","steps":{"\\ud800":"\\udfff"}}'

@@ -23,9 +23,9 @@ const health: JsonSchema = {
 const description = `Answers are JSON in UTF-8 with snake_case names; ids are UUIDs, times RFC 3339 in UTC, money an
 integer in minor units with an ISO 4217 currency. The lengths of texts are counted in code points; those of messages and
 flows in UTF-16 units, so that each provider takes them. Lists take \`limit\` and \`cursor\`, and answer \`data\` and
-\`next_cursor\`, which is null on the last page. Errors are problem documents (RFC 9457); what is not known here, in a body
-or a query, is one. An address that does not take a method answers 405 with \`Allow\`. \`X-Request-Id\` is taken and
-answered.`
+\`next_cursor\`, which is null on the last page. Errors are problem documents (RFC 9457).
+A body, and the query of a list, is refused for anything in it that is not known here; an address that does not take a
+method answers 405 with \`Allow\`. \`X-Request-Id\` is taken and answered.`
 
 /** The API document: made from the routes themselves, once it is asked for. */
 export function makeOpenApi(app: Hono<Env>, version: string): () => Promise<JsonSchema> {

@@ -209,6 +209,8 @@ function hasBody(request: Request): boolean {
 /** What PostgreSQL cannot store is replaced at the door, so that no text can break a statement later. */
 async function readStorable(request: Request): Promise<Json> {
   const given = await readJson(request, bodyBytesMax)
+  // A list would pass for an object of which every field may be left out.
+  if (Array.isArray(given)) throw invalid([{ path: '', message: 'Must be an object' }])
   if (!isBoundedJson(given, Number.POSITIVE_INFINITY))
     throw new AppError(
       'not_json',

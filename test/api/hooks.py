@@ -86,10 +86,11 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    resource = resource_of(case)
-    if response.status_code == 404:
+    resource, status = resource_of(case), response.status_code
+    shown = (f"/api/{resource}", f"/api/{resource}/{{id}}")
+    if status == 404:
         KNOWN.pop((resource, (case.path_parameters or {}).get("id")), None)
-    elif response.status_code < 300 and case.path in (f"/api/{resource}", f"/api/{resource}/{{id}}") and response.content:
+    elif status < 300 and case.path in shown and response.content:
         body = response.json()
         KNOWN.update({(resource, one["id"]): True for one in [body, *body.get("data", [])] if "id" in one})
 
@@ -169,8 +170,8 @@ def fitting(value, unique):
 def unsent(key, value):
     """The value, or another of its kind where it was sent before."""
     if (key, value.lower()) in SENT:
-        number = next(NUMBERS)
-        value = f"+57{number:010}" if value.startswith("+") else f"{number}@example.com" if key == "email" else str(uuid.uuid4())
+        kind = "phone" if value.startswith("+") else key
+        value = {"phone": f"+57{next(NUMBERS):010}", "email": f"{uuid.uuid4()}@example.com"}.get(kind, str(uuid.uuid4()))
     SENT.add((key, value.lower()))
     return value
 

@@ -18,6 +18,7 @@ type Header = { readonly $ref?: string; readonly required?: boolean; readonly sc
 type Operation = {
   readonly operationId?: string
   readonly 'x-permission'?: string
+  readonly requestBody?: object
   readonly responses: Readonly<
     Record<string, { readonly content?: Content; readonly headers?: Readonly<Record<string, Header>> }>
   >
