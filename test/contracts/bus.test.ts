@@ -72,6 +72,25 @@ for (const [name, openPair] of Object.entries(pairs))
       expect([first, second, other]).toEqual([[], ['x'], []])
     })
 
+    test('a payload is made where somebody listens, in the order of what is published', async () => {
+      const [a, b] = openPair()
+      const heard: string[] = []
+      await hear(b, 'events:1', heard)
+      let made = 0
+      const make = (text: string) => () => {
+        made++
+        return text
+      }
+      for (let index = 0; index < 100; index++) {
+        a.publish(`events:nobody-${index}`, make('nobody'))
+        a.publish('events:1', make(String(index)))
+        if (index % 7 === 0) await Bun.sleep(0)
+      }
+      await until(() => heard.length === 100)
+      expect(heard).toEqual(Array.from({ length: 100 }, (_, index) => String(index)))
+      expect(made).toBe(100)
+    })
+
     test('who begins again right after the end hears again', async () => {
       const [a, b] = openPair()
       const [first, second]: [string[], string[]] = [[], []]

@@ -1,4 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
+import { messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Bus, Topic } from '../bus.ts'
 
@@ -37,10 +38,36 @@ export function makeRedisBus(url: string, log: Log): Bus & { isReachable(): Prom
     )
   }
 
+  let unmade: { readonly name: string; readonly make: () => string }[] = []
+
+  function send(name: string, payload: string): void {
+    // Only a hint: without Redis the work is found a second later.
+    publisher.publish(name, payload).catch(() => undefined)
+  }
+
+  /** One question for all that came together: what nobody hears costs neither its making nor a command of its own. */
+  async function sendHeard(): Promise<void> {
+    const asked = unmade
+    unmade = []
+    const names = [...new Set(asked.map(one => one.name))]
+    // While Redis is away nobody hears; that it is, was logged.
+    const heard = await findHeard(publisher, names).catch(() => new Set<string>())
+    for (const { name, make } of asked) if (heard.has(name)) send(name, make())
+  }
+
   return {
     publish(topic, payload = '') {
-      // Only a hint: without Redis the work is found a second later.
-      publisher.publish(channelOf(topic), typeof payload === 'string' ? payload : payload()).catch(() => undefined)
+      const name = channelOf(topic)
+      if (typeof payload === 'string') {
+        send(name, payload)
+        return
+      }
+      if (unmade.push({ name, make: payload }) > 1) return
+      queueMicrotask(() =>
+        sendHeard().catch((error: unknown) =>
+          log.error({ error: messageOf(error) }, 'what is to be told cannot be made'),
+        ),
+      )
     },
     subscribe(topic, listener, onReady) {
       const name = channelOf(topic)
@@ -70,6 +97,13 @@ export function makeRedisBus(url: string, log: Log): Bus & { isReachable(): Prom
       subscriber.disconnect()
     },
   }
+}
+
+/** The channels that any process hears. A node of a cluster does not know of the others: there, all may be heard. */
+async function findHeard(redis: Redis | Cluster, names: readonly string[]): Promise<ReadonlySet<string>> {
+  if (redis instanceof Cluster) return new Set(names)
+  const counts = await redis.pubsub('NUMSUB', ...names)
+  return new Set(names.filter((_name, index) => Number(counts[2 * index + 1]) > 0))
 }
 
 /** A client that fails fast while the server is away, comes back by itself, and subscribes again. */

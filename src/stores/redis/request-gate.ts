@@ -1,4 +1,4 @@
-import type { Cluster, Redis, Result } from 'ioredis'
+import { Cluster, type Redis, type Result } from 'ioredis'
 import type { Log } from '../../lib/log.ts'
 import {
   type Admission,
@@ -79,6 +79,21 @@ export function makeRedisGate(url: string, log: Log): RequestGate {
     return redis
   }
 
+  // What is dropped at the same time, of however many tenants, goes together.
+  let dropping = new Set<string>()
+  let flushing: Promise<void> | undefined
+
+  async function flush(): Promise<void> {
+    const keys = [...dropping]
+    dropping = new Set()
+    flushing = undefined
+    try {
+      await unlink(ready(), keys)
+    } catch {
+      for (const key of keys) if (owed.size < owedMax) owed.add(key)
+    }
+  }
+
   function pay(): void {
     for (const key of owed)
       redis.unlink(key).then(
@@ -117,19 +132,22 @@ export function makeRedisGate(url: string, log: Log): RequestGate {
       if (answer.length > answerCharactersMax || redis.status !== 'ready') return
       redis.gateKeep(answersKey(tenantId, resource), generation, field, answer, answersMax).catch(() => undefined)
     },
-    async drop(tenantId, resources) {
-      const keys = resources.map(resource => answersKey(tenantId, resource))
-      try {
-        await ready().unlink(...keys)
-      } catch {
-        for (const key of keys) if (owed.size < owedMax) owed.add(key)
-      }
+    drop(tenantId, resources) {
+      for (const resource of resources) dropping.add(answersKey(tenantId, resource))
+      flushing ??= Promise.resolve().then(flush)
+      return flushing
     },
     async close() {
       clearInterval(paying)
       redis.disconnect()
     },
   }
+}
+
+/** The keys of several tenants lie in several slots: only without slots is it one command. */
+async function unlink(redis: Redis | Cluster, keys: readonly string[]): Promise<void> {
+  if (redis instanceof Cluster) await Promise.all(keys.map(key => redis.unlink(key)))
+  else await redis.unlink(...keys)
 }
 
 function answersKey(tenantId: string, resource: string): string {
