@@ -49,7 +49,7 @@ const readyMs = 2_000
 export function makeSockets(options: GatewayOptions, callers: Callers): Sockets {
   const { bus, clock, log, metrics } = options
   const rooms = new Map<string, Room>()
-  let [count, changes, checkedMs, isClosing] = [0, 0, 0, false]
+  let [count, changes, checkedMs, isChecking, isClosing] = [0, 0, 0, false, false]
   let looking: Timer | undefined
 
   const unsubscribe = bus.subscribe('caller.changed', id => {
@@ -69,9 +69,14 @@ export function makeSockets(options: GatewayOptions, callers: Callers): Sockets 
       owner.messages = 0
       if (owner.endsMs <= nowMs) close(socket, 'ended')
     }
-    if (nowMs - checkedMs < checkMs) return
+    if (nowMs - checkedMs < checkMs || isChecking) return
     checkedMs = nowMs
-    checkAll().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'sockets were not checked'))
+    isChecking = true
+    checkAll()
+      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'sockets were not checked'))
+      .finally(() => {
+        isChecking = false
+      })
   }
 
   /** One caller after the other: it is not urgent. */
