@@ -108,8 +108,8 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
     const isAlone = postgres.isEmbedded
     const health = makeHealth(database, isAlone, redisHealth)
     const sealer = makeSealer(config.ENCRYPTION_KEY)
-    if (config.MONGODB_URL !== undefined)
-      log.warn('MONGODB_URL is set, but this version keeps logs and analytics events in PostgreSQL only')
+    for (const [setting, instead] of Object.entries(notUsedYet))
+      if (Reflect.get(config, setting) !== undefined) log.warn(`${setting} is set, but this version ${instead}`)
     const parts: Parts = {
       config,
       log,
@@ -137,6 +137,15 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
     await stop()
     throw error
   }
+}
+
+/** Settings that are taken and have no effect yet, with what is done instead. */
+const notUsedYet: Readonly<Partial<Record<keyof Config, string>>> = {
+  MONGODB_URL: 'keeps logs and analytics events in PostgreSQL only',
+  DATABASE_REPLICA_URL: 'reads everything from DATABASE_URL',
+  ADAPTER_GRPC_PORT: 'has no gRPC',
+  OFFICIAL_BASE_URL: 'connects bots of Meta only',
+  TWILIO_BASE_URL: 'connects bots of Meta only',
 }
 
 function listen(config: Config, name: RoleName, role: Role): Server {

@@ -7,7 +7,8 @@ const seconds = { type: 'integer', minimum: 1 }
 export const headerComponents = {
   RequestId: { description: 'The `X-Request-Id` of the request, or a new one', schema: text, required: true },
   RateLimitLimit: {
-    description: 'How many requests the tenant may make in a minute; of who is not known, their address',
+    description:
+      'How many requests the tenant may make in a minute; of who is not known, their address; of logins, in five',
     schema: { type: 'integer', minimum: 1 },
     required: true,
   },
@@ -27,17 +28,19 @@ export const headerComponents = {
 type Answer = {
   readonly status: number
   readonly isProblem: boolean
+  /** Of a route under `/api`. */
+  readonly isApi: boolean
   /** Of a route with a guard. */
   readonly isGuarded: boolean
   readonly isRead: boolean
 }
 
-// Where something failed, the limit may not have been looked at.
-const isLimited = ({ status, isGuarded }: Answer) => isGuarded && status < 500
+// The answer that opens a WebSocket is the runtime's.
+const isOurs = ({ status }: Answer) => status !== 101
+const isLimited = (answer: Answer) => answer.isApi && isOurs(answer)
 
 const rules: readonly (readonly [string, keyof typeof headerComponents, (answer: Answer) => boolean])[] = [
-  // The answer that opens a WebSocket is the runtime's.
-  ['X-Request-Id', 'RequestId', ({ status }) => status !== 101],
+  ['X-Request-Id', 'RequestId', isOurs],
   ['RateLimit-Limit', 'RateLimitLimit', isLimited],
   ['RateLimit-Remaining', 'RateLimitRemaining', isLimited],
   ['RateLimit-Reset', 'RateLimitReset', isLimited],
@@ -53,7 +56,7 @@ type Responses = Readonly<Record<string, { readonly content?: object }>>
 /** The answers of an operation, each with the headers that it has. */
 export function withHeaders(
   responses: Responses,
-  operation: { readonly isGuarded: boolean; readonly isRead: boolean },
+  operation: Pick<Answer, 'isApi' | 'isGuarded' | 'isRead'>,
 ): Record<string, object> {
   const entries = Object.entries(responses).map(([status, response]) => {
     const isProblem = 'application/problem+json' in (response.content ?? {})

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import pino from 'pino'
 import { at, openTestGateway, type TestGateway, textAt } from '../../test/support/gateway.ts'
+import { readSettings } from '../config.ts'
 import { makeMetrics } from '../lib/metrics.ts'
 import { openDatabase } from '../stores/postgres/database.ts'
 import { makeGateway } from './gateway.ts'
@@ -234,4 +236,64 @@ test('a POST without a body is taken where the body may be left out', async () =
   const path = `/api/conversations/${crypto.randomUUID()}/close`
   expect(textAt(await gateway.call('POST', path, { as }), 'type')).toBe('/problems/not_found')
   expect((await gateway.call('POST', path, { as, body: { reason: 1 } })).status).toBe(422)
+})
+
+test('pages of the origins that are set may call the API, and no others', async () => {
+  const config = {
+    ...readSettings({ CORS_ORIGINS: 'https://shop.example' }),
+    JWT_SECRET: 'of-this-test-alone-32-bytes-long',
+  }
+  const { fetch } = makeGateway({ ...gateway, config })
+  const ask = async (method: string, origin: string) => {
+    const asked = { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'if-match' }
+    const { status, headers } = await fetch(new Request('http://gateway.test/api/products', { method, headers: asked }))
+    return { status, origin: headers.get('access-control-allow-origin'), headers }
+  }
+  const preflight = await ask('OPTIONS', 'https://shop.example')
+  expect([preflight.status, preflight.origin]).toEqual([204, 'https://shop.example'])
+  expect(preflight.headers.get('access-control-allow-methods')).toContain('PUT')
+  expect(preflight.headers.get('access-control-allow-headers')).toContain('if-match')
+  const call = await ask('GET', 'https://shop.example')
+  expect([call.status, call.origin]).toEqual([401, 'https://shop.example'])
+  expect(call.headers.get('access-control-expose-headers')).toContain('etag')
+  expect((await ask('GET', 'https://other.example')).origin).toBeNull()
+  const unset = await gateway.fetch('/api/products', { headers: { origin: 'https://shop.example' } })
+  expect(unset.headers.get('access-control-allow-origin')).toBeNull()
+})
+
+test('a request that is slow is logged by its route, without what was asked', async () => {
+  const lines: string[] = []
+  const log = pino({}, { write: line => void lines.push(line) })
+  const config = { ...readSettings({ SLOW_REQUEST_MS: '30' }), JWT_SECRET: 'of-this-test-alone-32-bytes-long' }
+  const health = () => Bun.sleep(60).then(gateway.health)
+  const { fetch } = makeGateway({ ...gateway, config, log, health })
+  await fetch(new Request('http://gateway.test/docs?q=secret-words'))
+  expect(lines).toEqual([])
+  await fetch(new Request('http://gateway.test/api/health?q=secret-words'))
+  expect(lines).toHaveLength(1)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    method: 'GET',
+    endpoint: '/api/health',
+    msg: 'a request was slow',
+  })
+  expect(lines[0]).not.toContain('secret-words')
+})
+
+test('a query is refused where none is taken, after it is known who asks', async () => {
+  const as = await gateway.addCaller()
+  const path = `/api/products/${crypto.randomUUID()}?colour=red`
+  expect((await gateway.call('GET', path)).status).toBe(401)
+  for (const [method, address, body] of [
+    ['GET', path, undefined],
+    ['GET', '/api/me?colour=red', undefined],
+    ['DELETE', path, undefined],
+    ['POST', '/api/products?colour=red', { sku: 'a', name: 'A', price_minor: 1, currency: 'EUR' }],
+  ] as const) {
+    const refused = await gateway.call(method, address, { as, ...(body && { body }) })
+    expect([address, refused.status, at(refused, 'errors.0.path')]).toEqual([address, 422, 'colour'])
+  }
+  const login = await gateway.call('POST', '/api/auth/login?colour=red', {
+    body: { email: 'a@b.example', password: 'x' },
+  })
+  expect([login.status, at(login, 'errors.0.path')]).toEqual([422, 'colour'])
 })

@@ -57,12 +57,27 @@ export function makeGateway(options: GatewayOptions): Gateway {
     reader: makeReader(options),
   }
   const app = new Hono<Env>()
-  app.use(identifyRequest)
+  app.use(finish)
   app.use(observeRequests(metrics, patternOf, { afterMs: config.SLOW_REQUEST_MS, tell: tellSlow }))
   if (config.CORS_ORIGINS.length > 0) app.use('/api/*', cors(corsOptions(config.CORS_ORIGINS)))
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
   app.onError((error, context) => answerError(error, context.get('requestId'), log))
   app.notFound(context => refuse(context, new AppError('not_found', `There is no ${context.req.path}.`)))
+
+  /** Gives each answer the headers that all have; one that is complete has them already. */
+  async function finish(context: Context<Env>, next: () => Promise<void>): Promise<void> {
+    const requestId = requestIdOf(context.req.raw)
+    context.set('requestId', requestId)
+    await next()
+    if (context.get('isComplete')) return
+    if (context.get('limit') === undefined && context.req.path.startsWith('/api/'))
+      await parts.limits.countStranger(context)
+    const { headers } = context.res
+    headers.set('x-request-id', requestId)
+    const added = { ...securityHeaders, ...limitHeaders(context) }
+    for (const [name, value] of Object.entries(added)) if (!headers.has(name)) headers.set(name, value)
+    if (context.res.status === 429) headers.set('retry-after', headers.get('ratelimit-reset') ?? '1')
+  }
 
   /** Without its query: it may hold what somebody searched for. */
   function tellSlow(context: Context, endpoint: string, ms: number): void {
@@ -95,18 +110,6 @@ export function makeGateway(options: GatewayOptions): Gateway {
     sockets: sockets.handlers,
     drain: sockets.close,
   }
-}
-
-async function identifyRequest(context: Context<Env>, next: () => Promise<void>): Promise<void> {
-  const requestId = requestIdOf(context.req.raw)
-  context.set('requestId', requestId)
-  await next()
-  if (context.get('isComplete')) return
-  const { headers } = context.res
-  headers.set('x-request-id', requestId)
-  const added = { ...securityHeaders, ...limitHeaders(context) }
-  for (const [name, value] of Object.entries(added)) if (!headers.has(name)) headers.set(name, value)
-  if (context.res.status === 429) headers.set('retry-after', headers.get('ratelimit-reset') ?? '1')
 }
 
 /** For pages of other origins: no cookies are used, so none are let in. */

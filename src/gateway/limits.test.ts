@@ -1,27 +1,21 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import pino from 'pino'
 import { openTestGateway, type TestGateway } from '../../test/support/gateway.ts'
+import { until } from '../../test/support/installation.ts'
+import { optionalProgram } from '../../test/support/optional.ts'
+import { startTestRedis } from '../../test/support/redis.ts'
 import { readSettings } from '../config.ts'
-import { makeMemoryGate } from '../stores/memory/request-gate.ts'
-import type { RequestGate } from '../stores/request-gate.ts'
+import { makeLog } from '../lib/log.ts'
+import { makeRedisGate } from '../stores/redis/request-gate.ts'
 
+const program = optionalProgram('redis-server', 'limits while Redis is away are not tried')
 let nowMs = Date.now()
 const clock = { now: () => nowMs }
-const inner = makeMemoryGate(clock)
-let isAway = false
-
-/** A gate that can be away, as Redis can. */
-const gate: RequestGate = {
-  ...inner,
-  admit: request => (isAway ? Promise.reject(new Error('away')) : inner.admit(request)),
-  take: (...given) => (isAway ? Promise.reject(new Error('away')) : inner.take(...given)),
-  giveBack: key => (isAway ? Promise.reject(new Error('away')) : inner.giveBack(key)),
-}
-
 const secret = 'a-secret-for-tests-of-32-bytes-or-more'
 let gateway: TestGateway
 beforeAll(async () => {
   const config = { ...readSettings({ RATE_LIMIT_API_PER_MINUTE: '10' }), JWT_SECRET: secret }
-  gateway = await openTestGateway({ clock, gate, config })
+  gateway = await openTestGateway({ clock, config })
 })
 afterAll(() => gateway.close())
 
@@ -74,20 +68,55 @@ test('strangers are counted by their address, and told apart behind a proxy that
   expect((await from('127.0.0.1', '203.0.113.9')).status).toBe(401)
 })
 
-test('while the shared counts are away, reads are let through and changes are counted here', async () => {
-  const as = await gateway.addCaller()
-  isAway = true
-  try {
-    for (let tries = 0; tries < 15; tries++)
-      expect((await gateway.call('GET', '/api/products', { as })).status).toBe(200)
-    const statuses = []
-    for (let tries = 0; tries < 11; tries++)
-      statuses.push((await gateway.call('POST', '/api/products', { as, body: {} })).status)
-    expect(statuses).toEqual([...Array(10).fill(422), 429])
-    const metrics = await (await gateway.fetch('/metrics')).text()
-    expect(metrics).toContain('rate_limit_unavailable_total{outcome="let_through"} 15')
-    expect(metrics).toContain('rate_limit_unavailable_total{outcome="counted_here"} 11')
-  } finally {
-    isAway = false
+test('an answer that nothing else has counted says what the address has left, and is not refused', async () => {
+  const left = async (path: string) => {
+    const peer = { peerAddress: () => '203.0.113.20' }
+    const { status, headers } = await gateway.fetch(path, {}, peer)
+    return [status, headers.get('ratelimit-limit'), headers.get('ratelimit-remaining')]
   }
+  expect(await left('/api/nowhere')).toEqual([404, '10', '9'])
+  for (let tries = 0; tries < 10; tries++) await left('/api/nowhere')
+  expect(await left('/api/nowhere')).toEqual([404, '10', '0'])
+  expect(await left('/api/health')).toEqual([200, '10', '0'])
+  expect(await left('/docs')).toEqual([200, null, null])
 })
+
+test.skipIf(program === undefined)(
+  'while Redis is away, reads are let through and changes are counted here, with a line and a metric',
+  async () => {
+    const redis = await startTestRedis(program ?? '')
+    const lines: string[] = []
+    const log = pino({}, { write: line => void lines.push(line) })
+    const gate = makeRedisGate(redis.url, makeLog({ level: 'error', dir: undefined }))
+    const other = await openTestGateway({
+      ...{ clock, gate, log },
+      config: { ...readSettings({ RATE_LIMIT_API_PER_MINUTE: '10' }), JWT_SECRET: secret },
+    })
+    try {
+      const as = await other.addCaller()
+      await until(
+        async () => (await other.call('GET', '/api/products', { as })).headers.get('ratelimit-remaining') !== '10',
+      )
+      await redis.kill()
+      await until(() =>
+        gate.take('gone', 1, 1_000).then(
+          () => false,
+          () => true,
+        ),
+      )
+      for (let tries = 0; tries < 15; tries++)
+        expect((await other.call('GET', '/api/products', { as })).status).toBe(200)
+      const statuses = []
+      for (let tries = 0; tries < 11; tries++)
+        statuses.push((await other.call('POST', '/api/products', { as, body: {} })).status)
+      expect(statuses).toEqual([...Array(10).fill(422), 429])
+      const metrics = await (await other.fetch('/metrics')).text()
+      expect(metrics).toMatch(/rate_limit_unavailable_total\{outcome="let_through"\} \d+/)
+      expect(metrics).toContain('rate_limit_unavailable_total{outcome="counted_here"} 11')
+      expect(lines.filter(line => line.includes('rate limits cannot be shared'))).toHaveLength(1)
+    } finally {
+      await other.close()
+      await redis.stop()
+    }
+  },
+)

@@ -12,6 +12,8 @@ export type Limits = {
   admit(context: Context<Env>, caller: Caller, answer: AnswerKey | null): Promise<Admission>
   /** Counts a request of somebody who could not be told, by address. */
   admitStranger(context: Context<Env>): Promise<void>
+  /** The same for a request that no other limit has counted; refuses none, so that its answer can say what is left. */
+  countStranger(context: Context<Env>): Promise<void>
   /**
    * Counts a try to log in, by account (any text that names it) and by address. `takeBack` is for what was no failure:
    * only those count in the end.
@@ -57,12 +59,21 @@ export function makeLimits(options: GatewayOptions): Limits {
     })
   }
 
-  async function admitted(context: Context<Env>, name: string, key: string, limit: number, windowMs: number) {
+  async function counted(context: Context<Env>, key: string, limit: number, windowMs: number): Promise<Taken> {
     const taken = await take(key, limit, windowMs)
     context.set('limit', { limit, ...taken })
+    return taken
+  }
+
+  async function admitted(context: Context<Env>, name: string, key: string, limit: number, windowMs: number) {
+    const taken = await counted(context, key, limit, windowMs)
     if (taken.allowed) return
     metrics.rateLimited.inc({ limit: name })
     throw tooMany(taken.resetMs)
+  }
+
+  function strangerKey(context: Context<Env>): string {
+    return `rate_limit:address:${addressOf(context, options)}`
   }
 
   function giveBack(keys: readonly string[]): Promise<unknown> {
@@ -84,7 +95,10 @@ export function makeLimits(options: GatewayOptions): Limits {
       throw tooMany(admission.resetMs)
     },
     async admitStranger(context) {
-      await admitted(context, 'address', `rate_limit:address:${addressOf(context, options)}`, perMinute, limitWindowMs)
+      await admitted(context, 'address', strangerKey(context), perMinute, limitWindowMs)
+    },
+    async countStranger(context) {
+      await counted(context, strangerKey(context), perMinute, limitWindowMs)
     },
     async admitLogin(context, account) {
       const byAddress = `rate_limit:login:address:${addressOf(context, options)}`

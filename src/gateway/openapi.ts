@@ -24,7 +24,7 @@ const description = `Answers are JSON in UTF-8 with snake_case names; ids are UU
 integer in minor units with an ISO 4217 currency. The lengths of texts are counted in code points; those of messages and
 flows in UTF-16 units, so that each provider takes them. Lists take \`limit\` and \`cursor\`, and answer \`data\` and
 \`next_cursor\`, which is null on the last page. Errors are problem documents (RFC 9457).
-A body, and the query of a list, is refused for anything in it that is not known here; an address that does not take a
+A body or a query is refused for anything in it that is not known here; an address that does not take a
 method answers 405 with \`Allow\`. \`X-Request-Id\` is taken and answered.`
 
 /** The API document: made from the routes themselves, once it is asked for. */
@@ -93,14 +93,14 @@ function withAllHeaders(paths: Readonly<Record<string, object | undefined>>): Js
   const each = Object.entries(paths).map(([path, methods]) => [
     path,
     Object.fromEntries(
-      Object.entries(methods ?? {}).map(([method, operation]) => [method, withOwnHeaders(method, operation)]),
+      Object.entries(methods ?? {}).map(([method, operation]) => [method, withOwnHeaders(path, method, operation)]),
     ),
   ])
   return Object.fromEntries(each)
 }
 
-function withOwnHeaders(method: string, operation: Operation): object {
-  const kind = { isGuarded: 'x-permission' in operation, isRead: method === 'get' }
+function withOwnHeaders(path: string, method: string, operation: Operation): object {
+  const kind = { isApi: path.startsWith('/api/'), isGuarded: 'x-permission' in operation, isRead: method === 'get' }
   return { ...operation, responses: withHeaders({ ...operation.responses }, kind) }
 }
 

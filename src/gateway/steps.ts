@@ -1,4 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono'
+import { matchedRoutes } from 'hono/route'
 import { uniqueSymbol } from 'hono-openapi'
 import * as v from 'valibot'
 import { isBoundedJson } from '../flow/json.ts'
@@ -66,6 +67,8 @@ export function makeGuard(parts: Parts) {
         if (permission !== 'me' && !caller.permissions.has(permission))
           throw new AppError('forbidden', `${caller.role ?? 'The API key'} does not include ${permission}.`)
         context.set('caller', caller)
+        // What is answered from the cache was looked at when it was kept.
+        if (admission.answer === null) refuseUnknownQuery(context)
         if (context.req.method !== 'GET') return await next()
         return await parts.reader.answer(context, { key, admission }, next)
       },
@@ -75,7 +78,7 @@ export function makeGuard(parts: Parts) {
         responses: problems(
           'unauthenticated',
           ...(permission === 'me' ? [] : ['forbidden' as const]),
-          'too_many_requests',
+          ...['invalid' as const, 'too_many_requests' as const],
         ),
       },
     )
@@ -163,6 +166,7 @@ export function body<TSchema extends ObjectSchema>(
   const isRequired = options.mayBeEmpty !== true
   return step(
     async (context: Context<Env>, next) => {
+      refuseUnknownQuery(context)
       const given = isRequired || hasBody(context.req.raw) ? await readStorable(context.req.raw) : {}
       context.set('given', given)
       context.req.addValidatedData('json', check(schema, given))
@@ -182,6 +186,18 @@ export function query<TSchema extends ObjectSchema>(schema: TSchema): Checked<'q
     await next()
   }
   return Object.assign(middleware, { [uniqueSymbol]: { target: 'query', ...documented(schema, 'input') } })
+}
+
+/** Refuses a query where the route takes none. */
+function refuseUnknownQuery(context: Context<Env>): void {
+  if (!context.req.url.includes('?') || matchedRoutes(context).some(({ handler }) => takesQuery(handler))) return
+  const names = Object.keys(context.req.query()).slice(0, fieldErrorsMax)
+  if (names.length > 0) throw invalid(names.map(path => ({ path, message: 'Is not known here' })))
+}
+
+function takesQuery(handler: object): boolean {
+  const added: unknown = Reflect.get(handler, uniqueSymbol)
+  return typeof added === 'object' && added !== null && Reflect.get(added, 'target') === 'query'
 }
 
 function step(middleware: MiddlewareHandler<Env>, spec: Record<string, unknown>): MiddlewareHandler<Env> {

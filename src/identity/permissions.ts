@@ -14,7 +14,7 @@ const table = {
   customers: { owner: 'write', admin: 'write', agent: 'write', viewer: 'read' },
   orders: { owner: 'write', admin: 'write', agent: 'write', viewer: 'read' },
   sellers: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
-  analytics: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
+  analytics: { owner: 'read', admin: 'read', agent: 'read', viewer: 'read' },
   tenant: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
   users: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
   api_keys: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
@@ -26,20 +26,6 @@ export type Permission = `${Resource}:${Verb}`
 
 // Object.keys loses the keys' names; these are all of them.
 export const resources = Object.keys(table) as readonly Resource[]
-export const permissions: readonly Permission[] = resources.flatMap(resource =>
-  verbs.map((verb): Permission => `${resource}:${verb}`),
-)
-
-const notForKeys: ReadonlySet<Permission> = new Set(['users:write', 'api_keys:read', 'api_keys:write', 'audit:write'])
-
-/** What an API key can be made for: never for making users or other keys, by which it would outlive its end. */
-export const keyScopes: readonly Permission[] = permissions.filter(permission => !notForKeys.has(permission))
-
-/** All that these permissions are, in a fixed order: who may write may read. */
-export function withReading(given: readonly Permission[]): readonly Permission[] {
-  const all = new Set(given.flatMap(permission => [permission, permission.replace(/:write$/, ':read')]))
-  return permissions.filter(permission => all.has(permission))
-}
 
 /** Everything a role may do, in a fixed order. */
 export function permissionsOf(role: Role): readonly Permission[] {
@@ -51,6 +37,17 @@ const permissionsByRole: Readonly<Record<Role, readonly Permission[]>> = {
   admin: list('admin'),
   agent: list('agent'),
   viewer: list('viewer'),
+}
+
+const notForKeys: ReadonlySet<Permission> = new Set(['users:write', 'api_keys:read', 'api_keys:write'])
+
+/** What an API key can be made for: never for making users or other keys, by which it would outlive its end. */
+export const keyScopes: readonly Permission[] = permissionsOf('owner').filter(permission => !notForKeys.has(permission))
+
+/** All that these permissions are, in a fixed order: who may write may read. */
+export function withReading(given: readonly Permission[]): readonly Permission[] {
+  const all = new Set(given.flatMap(permission => [permission, permission.replace(/:write$/, ':read')]))
+  return permissionsOf('owner').filter(permission => all.has(permission))
 }
 
 function list(role: Role): readonly Permission[] {

@@ -1,9 +1,10 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '../../src/stores/postgres/database.ts'
 import { freePort, startProcess } from '../support/process.ts'
 import { cpuSeconds, residentMb } from './cpu.ts'
+import { embeddedConnection } from './embedded.ts'
 import { type HttpLoad, loadHttp } from './http-load.ts'
 
 /** What one kind of request costs. */
@@ -146,9 +147,7 @@ async function benchSameBytes(text: string): Promise<RequestFigures> {
 
 /** A million products of the tenant. Returns the ids of a thousand of them, spread evenly. */
 async function storeProducts(dataDir: string, tenantId: string): Promise<readonly string[]> {
-  const { DATABASE_PASSWORD: password } = JSON.parse(readFileSync(join(dataDir, 'secrets.json'), 'utf8'))
-  const socket = join(dataDir, 'postgres')
-  const admin = connect({ host: socket, port: 5432, user: 'postgres', password, database: 'postgres' }, 1)
+  const admin = connect(embeddedConnection(dataDir), 1)
   await admin`insert into products (tenant_id, id, sku, name, description, price_minor, currency, stock)
     select ${tenantId}, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'sku-' || n, 'Product ' || n,
       'What it is made of', 100 + n % 1000, 'EUR', 1000

@@ -1,13 +1,13 @@
 // Speed and memory, measured: `npm run bench` prints a table and writes docs/reference/bench.json. CPU time per message
 // is what to compare; the rates depend on the machine, on which load, provider and database run too.
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '../../src/stores/postgres/database.ts'
-import type { PostgresConnection } from '../../src/stores/postgres/embedded.ts'
 import { freePort, startProcess } from '../support/process.ts'
 import { echoFlow, encryptionKey, seedShop } from '../support/seed.ts'
 import { cpuSeconds, postgresCpuSeconds, postmasterOf, residentMb } from './cpu.ts'
+import { embeddedConnection } from './embedded.ts'
 import { databaseFloor } from './floors.ts'
 import { benchGateway, type RequestFigures } from './gateway.ts'
 import { FakeWhatsApp, type LoadResult } from './load.ts'
@@ -195,11 +195,6 @@ async function measured(pid: number, postmaster: number, work: () => Promise<Loa
     ours: micros(cpuSeconds(pid) - ours),
     postgres: micros(postgresCpuSeconds(postmaster) - postgres),
   }
-}
-
-function embeddedConnection(dataDir: string): PostgresConnection {
-  const { DATABASE_PASSWORD: password } = JSON.parse(readFileSync(join(dataDir, 'secrets.json'), 'utf8'))
-  return { host: join(dataDir, 'postgres'), port: 5432, user: 'postgres', password, database: 'postgres' }
 }
 
 function perSecond({ messages, seconds }: LoadResult): number {

@@ -1,13 +1,15 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { databaseUrl } from '../support/postgres.ts'
 import { freePort, startProcess } from '../support/process.ts'
 import { residentMb } from './cpu.ts'
+import { embeddedConnection } from './embedded.ts'
 
 export type SocketFigures = {
   /** What a thousand sockets that hear nothing add to the process, in MB. */
   readonly idleMb: number
-  /** From asking for a change until a socket has heard of it, over Redis. */
+  /** From asking one process for a change until a socket of another has heard of it. */
   readonly p50Ms: number
   readonly p95Ms: number
 }
@@ -16,7 +18,7 @@ const socketsCount = 1_000
 const events = 1_000
 const json = { 'content-type': 'application/json' }
 
-/** A thousand sockets on one process, and how soon they hear. */
+/** A thousand sockets on one process, and how soon they hear of what is done through another. */
 export async function benchSockets(): Promise<SocketFigures> {
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-bench-'))
   chmodSync(dataDir, 0o755)
@@ -33,6 +35,13 @@ export async function benchSockets(): Promise<SocketFigures> {
     LOG_LEVEL: 'warn',
   }
   const server = await startProcess(['up'], environment, `${url}/health`)
+  const otherPort = await freePort()
+  const otherUrl = `http://127.0.0.1:${otherPort}`
+  const other = await startProcess(
+    ['gateway'],
+    { ...environment, DATABASE_URL: databaseUrl(embeddedConnection(dataDir)), GATEWAY_PORT: String(otherPort) },
+    `${otherUrl}/health`,
+  )
   const post = async (path: string, body: object, token = '') => {
     const headers = { ...json, ...(token !== '' && { authorization: `Bearer ${token}` }) }
     const response = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
@@ -79,7 +88,7 @@ export async function benchSockets(): Promise<SocketFigures> {
       const start = performance.now()
       const { promise, resolve } = Promise.withResolvers<number>()
       heard.set(order.id, resolve)
-      await fetch(`${url}/api/orders/${order.id}`, {
+      await fetch(`${otherUrl}/api/orders/${order.id}`, {
         method: 'PUT',
         headers: { ...json, authorization: `Bearer ${token}` },
         body: JSON.stringify({ status: 'confirmed' }),
@@ -90,6 +99,7 @@ export async function benchSockets(): Promise<SocketFigures> {
     const at = (share: number) => Math.round((took[Math.floor(took.length * share)] ?? 0) * 10) / 10
     return { idleMb, p50Ms: at(0.5), p95Ms: at(0.95) }
   } finally {
+    await other.stop()
     await server.stop()
     redis.kill()
     await redis.exited

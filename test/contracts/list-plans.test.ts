@@ -6,7 +6,8 @@ import { listProducts } from '../../src/commerce/products.ts'
 import { listSellers } from '../../src/commerce/sellers.ts'
 import { idAt, uuids } from '../../src/lib/ids.ts'
 import { connect, type Transaction } from '../../src/stores/postgres/database.ts'
-import { type Parameter, statements } from '../../src/stores/postgres/statement.ts'
+import { statements } from '../../src/stores/postgres/statement.ts'
+import { cacheModes, explainList } from '../support/explain.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
 // What PostgreSQL does for a page of a list, by each filter and without a search, for a tenant that has a million products
@@ -90,58 +91,6 @@ async function addOrders(sql: SQL, tenant: string, rows: number, customers: numb
     from generate_series(1, ${rows}::int) i`
 }
 
-type Plan = {
-  readonly 'Node Type': string
-  readonly 'Relation Name'?: string
-  readonly 'Actual Loops': number
-  readonly 'Shared Hit Blocks': number
-  readonly 'Shared Read Blocks': number
-  readonly Plans?: readonly Plan[]
-}
-
-type Explained = { readonly name: string; readonly buffers: number; readonly scans: readonly string[] }
-
-/** Explains the one statement of `list` instead of running it, as a transaction of the program would run it. */
-async function explain(tenant: string, cacheMode: string, list: List): Promise<Explained> {
-  const explained: Explained[] = []
-  await connection.begin(async sql => {
-    await sql.unsafe(`set local plan_cache_mode = ${cacheMode}`)
-    await sql`select set_config('role', 'dashoffice_app', true), set_config('app.tenant_id', ${tenant}, true)`
-    const tx: Transaction = {
-      async run(statement, values) {
-        const given = statement.params.map(param => literal(Reflect.get(values, param)))
-        await sql.unsafe(`prepare explained as ${statement.sql}`)
-        const [row] = await sql.unsafe(
-          `explain (analyze, buffers, format json) execute explained (${given.join(', ')})`,
-        )
-        await sql.unsafe('deallocate explained')
-        const plan: Plan = row['QUERY PLAN'][0].Plan
-        const buffers = plan['Shared Hit Blocks'] + plan['Shared Read Blocks']
-        explained.push({ name: statement.name, buffers, scans: scansOf(plan) })
-        return []
-      },
-    }
-    await list(tx, tenant)
-  })
-  const [one, ...more] = explained
-  if (one === undefined || more.length > 0) throw new Error('A list runs one statement')
-  return one
-}
-
-function literal(value: Parameter): string {
-  if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)
-  const text =
-    value instanceof Date ? value.toISOString() : Array.isArray(value) ? `{${value.join(',')}}` : String(value)
-  return `'${text.replaceAll("'", "''")}'`
-}
-
-/** How each table was read, as far as it was. */
-function scansOf(plan: Plan): string[] {
-  const table = plan['Relation Name']
-  const own = table === undefined || plan['Actual Loops'] === 0 ? [] : [`${plan['Node Type']} ${table}`]
-  return [...own, ...(plan.Plans ?? []).flatMap(scansOf)]
-}
-
 const at = { beforeId: null, limit }
 /** Half an hour ago, then half an hour before that. */
 const middle = { from: new Date(nowMs - 3_600_000), to: new Date(nowMs - 1_800_000) }
@@ -204,8 +153,8 @@ const largeTables = /(products|orders|order_items|customers|customer_identities)
 for (const [name, list] of Object.entries(lists))
   test(`${name}: by an index, in few pages`, async () => {
     for (const tenant of [large, small])
-      for (const cacheMode of ['force_custom_plan', 'force_generic_plan']) {
-        const { buffers, scans } = await explain(tenant, cacheMode, list)
+      for (const cacheMode of cacheModes) {
+        const { buffers, scans } = await explainList(connection, tenant, cacheMode, tx => list(tx, tenant))
         expect(scans.filter(scan => scan.startsWith('Seq') && largeTables.test(scan))).toEqual([])
         expect(buffers).toBeLessThan(buffersMax)
       }
@@ -215,6 +164,7 @@ test('these are all the statements that read a list of products, orders, custome
   const known = statements.map(({ name }) => name).filter(name => /^(product|order|customer|seller)_list/.test(name))
   expect(known.length).toBeGreaterThan(10)
   const explained = new Set<string>()
-  for (const list of Object.values(lists)) explained.add((await explain(small, 'auto', list)).name)
+  for (const list of Object.values(lists))
+    explained.add((await explainList(connection, small, 'force_custom_plan', tx => list(tx, small))).name)
   expect(known.filter(name => !explained.has(name))).toEqual([])
 })

@@ -77,29 +77,6 @@ describe('the pool', () => {
     const [row] = await database.transaction({ role: 'worker' }, tx => tx.run(countTenants, { prefix: 'mixed ' }))
     expect(row?.count).toBe(committed)
   })
-
-  test('ten times every connection is killed in mid-work: calls fail with a clear error, and the pool comes back', async () => {
-    const admin = connect(created.connection, 1)
-    let unavailable = 0
-    for (let round = 0; round < 10; round++) {
-      const working = Array.from({ length: 30 }, () =>
-        database
-          .transaction({ role: 'worker' }, tx => tx.run(sleep, { seconds: 0.05 }))
-          .catch((error: unknown) => {
-            expect(error).toMatchObject({ code: 'database_unavailable' })
-            unavailable++
-          }),
-      )
-      await Bun.sleep(10)
-      await admin`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = ${created.connection.database} and pid <> pg_backend_pid()`
-      await Promise.all(working)
-      const [row] = await database.transaction({ role: 'worker' }, tx => tx.run(echo, { number: round, words: ['up'] }))
-      expect(row).toEqual({ number: round, words: 'up' })
-    }
-    await admin.close()
-    expect(unavailable).toBeGreaterThan(0)
-  })
 })
 
 describe('a read', () => {
@@ -169,30 +146,29 @@ describe('a read', () => {
         }),
       )
   })
+})
 
-  test('ten times every connection is killed in mid-read: calls fail with a clear error, and the pool comes back', async () => {
+for (const kind of ['transaction', 'read'] as const)
+  test(`ten times every connection is killed in the middle of a ${kind}: calls fail with a clear error, and the pool comes back`, async () => {
     const admin = connect(created.connection, 1)
     let unavailable = 0
     for (let round = 0; round < 10; round++) {
       const working = Array.from({ length: 30 }, () =>
-        database
-          .read({ role: 'worker' }, tx => tx.run(sleep, { seconds: 0.05 }))
-          .catch((error: unknown) => {
-            expect(error).toMatchObject({ code: 'database_unavailable' })
-            unavailable++
-          }),
+        database[kind]({ role: 'worker' }, tx => tx.run(sleep, { seconds: 0.05 })).catch((error: unknown) => {
+          expect(error).toMatchObject({ code: 'database_unavailable' })
+          unavailable++
+        }),
       )
       await Bun.sleep(10)
       await admin`select pg_terminate_backend(pid) from pg_stat_activity
         where datname = ${created.connection.database} and pid <> pg_backend_pid()`
       await Promise.all(working)
-      const rows = await database.read({ role: 'worker' }, tx => tx.run(echo, { number: round, words: ['up'] }))
+      const rows = await database[kind]({ role: 'worker' }, tx => tx.run(echo, { number: round, words: ['up'] }))
       expect(rows).toEqual([{ number: round, words: 'up' }])
     }
     await admin.close()
     expect(unavailable).toBeGreaterThan(0)
   })
-})
 
 describe('limits in time', () => {
   /** A program like ours, that is less patient. */

@@ -63,7 +63,10 @@ declare module 'ioredis' {
 }
 
 const timeoutMs = 1_000
-/** Drops that could not be made are made when Redis is back; of more than this many, all answers are given up instead. */
+/**
+ * Drops that could not be made are made when Redis is back. Beyond this many they are not remembered one by one: this
+ * process then reads no answer until those of before have run out.
+ */
 const owedMax = 10_000
 
 /** The gate of several processes. While Redis is away it rejects at once. */
@@ -71,6 +74,7 @@ export function makeRedisGate(url: string, log: Log): RequestGate {
   const redis = connectRedis(url, log, { commandTimeout: timeoutMs })
   defineScripts(redis)
   const owed = new Set<string>()
+  let unreadUntilMs = 0
   let generations = 0
   const self = crypto.randomUUID().slice(0, 8)
 
@@ -90,7 +94,8 @@ export function makeRedisGate(url: string, log: Log): RequestGate {
     try {
       await unlink(ready(), keys)
     } catch {
-      for (const key of keys) if (owed.size < owedMax) owed.add(key)
+      if (owed.size + keys.length > owedMax) unreadUntilMs = Date.now() + answerKeptMs
+      else for (const key of keys) owed.add(key)
     }
   }
 
@@ -109,7 +114,7 @@ export function makeRedisGate(url: string, log: Log): RequestGate {
     async admit({ tenantId, limit, answer }): Promise<Admission> {
       const key = answer === null ? '' : answersKey(tenantId, answer.resource)
       // What this process changed and could not drop is not read.
-      const field = answer === null || owed.has(key) || owed.size >= owedMax ? '' : answer.field
+      const field = answer === null || owed.has(key) || Date.now() < unreadUntilMs ? '' : answer.field
       const [count, resetMs, generation, found] = await ready().gateAdmit(
         `rate_limit:{${tenantId}}`,
         key === '' ? answersKey(tenantId, 'none') : key,
