@@ -20,14 +20,30 @@ const plain = (max: number) =>
   )
 
 type Provider = {
-  readonly config: v.StrictObjectSchema<v.ObjectEntries, undefined> & v.GenericSchema<BotConfig>
+  /** Every setting is a text; one that is optional may be missing. */
+  readonly config: v.StrictObjectSchema<v.ObjectEntries, undefined>
   readonly secrets: readonly string[]
-  /** The setting that names the account: a tenant has one bot on it. */
-  readonly account: string
+  /** The setting that names the account: a tenant has one bot on it. Null where only a secret names it, or nothing. */
+  readonly account: string | null
 }
 
-/** The providers that bots can be made for. */
-const providers: Readonly<Partial<Record<ProviderName, Provider>>> = {
+/** An address that requests are sent to: http or https, without a user, a query or a fragment. */
+const baseUrl = v.pipe(
+  v.string(),
+  v.maxLength(2_048, 'Must have at most 2048 characters'),
+  v.check(isBaseUrl, 'Must be an address that begins with http:// or https://, without user, query or fragment'),
+  v.transform(url => url.replace(/\/+$/, '')),
+)
+
+function isBaseUrl(text: string): boolean {
+  const url = URL.parse(text)
+  return (
+    url !== null && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === ''
+  )
+}
+
+/** The settings that a bot has at each provider. */
+const providers: Readonly<Record<ProviderName, Provider>> = {
   meta: {
     config: v.strictObject({
       phone_number_id: v.pipe(
@@ -42,7 +58,45 @@ const providers: Readonly<Partial<Record<ProviderName, Provider>>> = {
     secrets: ['access_token', 'app_secret', 'verify_token'],
     account: 'phone_number_id',
   },
+  official: {
+    config: v.strictObject({
+      api_key: plain(512),
+      webhook_secret: plain(256),
+      flavour: v.optional(v.picklist(['d360', 'legacy'], 'Must be d360 or legacy')),
+    }),
+    secrets: ['api_key', 'webhook_secret'],
+    account: null,
+  },
+  twilio: {
+    config: v.strictObject({
+      account_sid: v.pipe(v.string(), v.regex(/^AC[0-9a-fA-F]{32}$/, 'Must be AC and 32 hexadecimal digits')),
+      auth_token: plain(256),
+      from: v.pipe(
+        v.string(),
+        v.regex(/^(whatsapp:)?\+[1-9]\d{6,14}$|^MG[0-9a-fA-F]{32}$/, 'Must be a phone in E.164, or MG and 32 digits'),
+      ),
+    }),
+    secrets: ['auth_token'],
+    account: 'from',
+  },
+  evolution: {
+    config: v.strictObject({
+      base_url: baseUrl,
+      api_key: plain(512),
+      instance: v.pipe(
+        v.string(),
+        v.maxLength(100, 'Must have at most 100 characters'),
+        v.regex(/^[\w.-]+$/, 'Must have letters, digits, dots, dashes and underscores only'),
+      ),
+      webhook_token: v.optional(plain(256)),
+    }),
+    secrets: ['api_key', 'webhook_token'],
+    account: 'instance',
+  },
+  baileys: { config: v.strictObject({}), secrets: [], account: null },
 }
+
+const textsSchema = v.record(v.string(), v.string())
 
 /** What the API takes: the config of a new bot of each provider that this version connects, and of its changes. */
 export const configSchemas = Object.entries(providers).map(([name, { config, secrets }]) => ({
@@ -64,8 +118,8 @@ function changesOf(entries: v.ObjectEntries, secrets: readonly string[]): v.Gene
 export type SplitConfig = {
   readonly shown: BotConfig
   readonly secrets: BotConfig
-  /** What names the account at the provider. */
-  readonly account: { readonly setting: string; readonly value: string }
+  /** What names the account at the provider; null where nothing that may be shown does. */
+  readonly account: { readonly setting: string; readonly value: string } | null
 }
 
 /**
@@ -78,16 +132,11 @@ export function readConfig(
   before: BotConfig | null,
 ): { readonly ok: true; readonly config: SplitConfig } | { readonly ok: false; readonly errors: FieldError[] } {
   const provider = providers[name]
-  if (provider === undefined) {
-    const known = Object.keys(providers).join(', ')
-    const message = `This version connects bots of these providers only: ${known}`
-    return { ok: false, errors: [{ path: 'provider', message }] }
-  }
   const isKept = (key: string, value: unknown) => provider.secrets.includes(key) && value === maskedSecret
   const changed = Object.entries(given).filter(([key, value]) => !isKept(key, value))
   const parsed = v.safeParse(provider.config, { ...before, ...Object.fromEntries(changed) })
   if (!parsed.success) return { ok: false, errors: parsed.issues.map(issue => errorOf(issue)) }
-  return { ok: true, config: split(provider, parsed.output) }
+  return { ok: true, config: split(provider, v.parse(textsSchema, parsed.output)) }
 }
 
 function split({ secrets, account }: Provider, config: BotConfig): SplitConfig {
@@ -95,7 +144,7 @@ function split({ secrets, account }: Provider, config: BotConfig): SplitConfig {
   return {
     shown: Object.fromEntries(entries.filter(([key]) => !secrets.includes(key))),
     secrets: Object.fromEntries(entries.filter(([key]) => secrets.includes(key))),
-    account: { setting: account, value: config[account] ?? '' },
+    account: account === null ? null : { setting: account, value: config[account] ?? '' },
   }
 }
 
@@ -109,6 +158,5 @@ function errorOf(issue: v.BaseIssue<unknown>): FieldError {
 
 /** The config as it may be shown: every secret of the provider masked. */
 export function maskConfig(name: ProviderName, shown: BotConfig): BotConfig {
-  const secrets = providers[name]?.secrets ?? []
-  return { ...shown, ...Object.fromEntries(secrets.map(key => [key, maskedSecret])) }
+  return { ...shown, ...Object.fromEntries(providers[name].secrets.map(key => [key, maskedSecret])) }
 }

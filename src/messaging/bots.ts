@@ -218,9 +218,11 @@ async function refusalOf(
   { account }: SplitConfig,
 ): Promise<Exclude<BotWritten, { kind: 'written' }> | undefined> {
   const { tenantId, id, provider } = bot
-  await tx.run(lockAccount, { key: `bot account ${tenantId} ${provider} ${account.value}` })
-  const rivals = await tx.run(findRival, { tenant_id: tenantId, id, provider, ...account })
-  if (rivals.length > 0) return { kind: 'account_taken', setting: account.setting }
+  if (account !== null) {
+    await tx.run(lockAccount, { key: `bot account ${tenantId} ${provider} ${account.value}` })
+    const rivals = await tx.run(findRival, { tenant_id: tenantId, id, provider, ...account })
+    if (rivals.length > 0) return { kind: 'account_taken', setting: account.setting }
+  }
   if (bot.flow_id === null) return undefined
   const flows = await tx.run(findFlow, { tenant_id: tenantId, id: bot.flow_id })
   if (flows.length > 0) return undefined

@@ -3,12 +3,14 @@ import type { Config } from '../config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sealer } from '../lib/crypto.ts'
 import { AppError } from '../lib/errors.ts'
+import { makeGuardedFetch } from '../lib/guarded-fetch.ts'
 import { answerError, observeRequests, readBody, requestIdOf } from '../lib/http.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { opsRoutes } from '../lib/ops.ts'
 import { findBotWithSecrets } from '../messaging/find-bot.ts'
+import { makeProviderMemo } from '../messaging/provider-memo.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import type { Health } from '../stores/health.ts'
@@ -16,19 +18,22 @@ import type { Database } from '../stores/postgres/database.ts'
 import { makeBotCache } from './bot-cache.ts'
 import { startChecks } from './check-bots.ts'
 import { type Inbound, makeInbound } from './inbound.ts'
-import type { WhatsAppProvider } from './provider.ts'
-import { metaProvider } from './providers/meta.ts'
+import { makeProviders } from './providers/providers.ts'
 import { startSender } from './sender.ts'
-
-/** Meta sends up to 3 MB. */
-const webhookBytesMax = 3 * 1024 * 1024
 
 const webhookPath = '/webhooks/:provider/:bot_id'
 
 type Options = {
   readonly config: Pick<
     Config,
-    'META_BASE_URL' | 'RATE_LIMIT_MESSAGES_PER_MINUTE' | 'SEND_TIMEOUT_SECONDS' | 'SEND_SETTLE_SECONDS'
+    | 'PUBLIC_URL'
+    | 'META_BASE_URL'
+    | 'OFFICIAL_BASE_URL'
+    | 'TWILIO_BASE_URL'
+    | 'ALLOW_PRIVATE_URLS'
+    | 'RATE_LIMIT_MESSAGES_PER_MINUTE'
+    | 'SEND_TIMEOUT_SECONDS'
+    | 'SEND_SETTLE_SECONDS'
   >
   readonly database: Database
   readonly bus: Bus
@@ -45,7 +50,15 @@ type Options = {
 /** The role that speaks with the providers: takes webhooks in, carries the outbox out, and asks whether bots may send. */
 export async function startAdapter(options: Options) {
   const { config, database, bus, clock, sealer } = options
-  const providers = providersFor(config)
+  const providers = makeProviders({
+    config: {
+      ...config,
+      OFFICIAL_BASE_URL: config.OFFICIAL_BASE_URL ?? null,
+      TWILIO_BASE_URL: config.TWILIO_BASE_URL ?? null,
+    },
+    memo: makeProviderMemo(database),
+    guardedFetch: makeGuardedFetch({ allowsPrivate: config.ALLOW_PRIVATE_URLS }),
+  })
   const bots = makeBotCache({
     load: botId => database.transaction({ role: 'worker' }, tx => findBotWithSecrets(tx, sealer, botId)),
     bus,
@@ -79,11 +92,7 @@ export async function startAdapter(options: Options) {
   }
 }
 
-function providersFor(config: Options['config']): ReadonlyMap<string, WhatsAppProvider> {
-  return new Map([metaProvider(config.META_BASE_URL)].map(provider => [provider.name, provider]))
-}
-
-function webhookRoutes(inbound: Inbound, { log, metrics, health }: Options): Hono {
+function webhookRoutes(inbound: Inbound, { config, log, metrics, health }: Options): Hono {
   const app = new Hono()
   app.onError((error, context) => answerError(error, requestIdOf(context.req.raw), log))
   app.use(
@@ -92,9 +101,13 @@ function webhookRoutes(inbound: Inbound, { log, metrics, health }: Options): Hon
   )
   app.post(webhookPath, async context => {
     const { provider, bot_id } = context.req.param()
-    const body = await readBody(context.req.raw, webhookBytesMax)
-    await inbound.receive(provider, bot_id, { headers: context.req.raw.headers, body })
-    return context.body(null, 200)
+    const { raw } = context.req
+    const { pathname, search } = new URL(raw.url)
+    const url = `${config.PUBLIC_URL}${pathname}${search}`
+    const read = (bytesMax: number) => readBody(raw, bytesMax)
+    const answer = await inbound.receive(provider, bot_id, { headers: raw.headers, url, read })
+    if (answer === undefined) return context.body(null, 200)
+    return context.body(answer.body, 200, { 'content-type': answer.contentType })
   })
   app.get(webhookPath, async context => {
     const { provider, bot_id } = context.req.param()

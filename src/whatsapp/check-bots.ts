@@ -9,7 +9,7 @@ import { type BotWithSecrets, findBotWithSecrets } from '../messaging/find-bot.t
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import type { Database } from '../stores/postgres/database.ts'
-import type { CheckResult, WhatsAppProvider } from './provider.ts'
+import type { Connection, WhatsAppProvider } from './provider.ts'
 import { retryDelayMs } from './retry.ts'
 
 /** Between two looks at what nobody told of. */
@@ -18,6 +18,15 @@ const pollMs = 2_000
 const checksMax = 20
 /** After the time for an answer, until a check is taken for one whose process died. */
 const marginMs = 5_000
+
+const statusOf = {
+  connected: 'connected',
+  refused: 'error',
+  logged_out: 'error',
+  pairing: 'connecting',
+  connecting: 'connecting',
+  retry: 'connecting',
+} as const
 
 type Options = {
   readonly database: Database
@@ -60,15 +69,14 @@ export function startChecks(options: Options): { stop(): Promise<void> } {
     await feed.announce(due.tenantId, { events: [botEvent(due.id, status, status_reason)] })
   }
 
-  async function ask(botId: string): Promise<CheckResult> {
+  async function ask(botId: string): Promise<Connection> {
     const bot = await readBot(botId)
     if (bot === 'unreadable')
       return { kind: 'retry', pace: 'later', reason: 'The secrets of the bot cannot be opened: enter them again.' }
     const provider = bot === null ? undefined : providers.get(bot.provider)
     // A bot that is gone is written nowhere, whatever is said of it.
     if (bot === null || provider === undefined) return { kind: 'refused', reason: 'Its provider is unknown here.' }
-    if (provider.check === undefined) return { kind: 'connected', reason: null }
-    return await provider.check(bot.config, AbortSignal.any([AbortSignal.timeout(timeoutMs), stopping.signal]))
+    return await provider.getStatus(bot, AbortSignal.any([AbortSignal.timeout(timeoutMs), stopping.signal]))
   }
 
   /** Read afresh: what other processes keep in memory may be of before the change that is checked. */
@@ -82,11 +90,11 @@ export function startChecks(options: Options): { stop(): Promise<void> } {
     }
   }
 
-  function outcomeOf(result: CheckResult, attempts: number): CheckOutcome {
+  function outcomeOf(result: Connection, attempts: number): CheckOutcome {
     const now = clock.now()
-    const status = ({ connected: 'connected', refused: 'error', retry: 'connecting' } as const)[result.kind]
+    const status = statusOf[result.kind]
     const delayMs = result.kind === 'retry' ? retryDelayMs(result.pace, attempts, Math.random()) : 0
-    return { status, reason: result.reason, dueAt: new Date(now + delayMs) }
+    return { status, reason: 'reason' in result ? result.reason : null, dueAt: new Date(now + delayMs) }
   }
 
   const loop: WorkLoop = startWorkLoop({ name: 'bot checks', pollMs, log, work: checkDue })

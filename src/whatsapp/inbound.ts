@@ -19,13 +19,19 @@ const batchMax = 100
 /** Those that wait for their turn to be written: beyond it a webhook is answered 503, and comes again. */
 const queueMax = 5_000
 
+/** A webhook that is arriving: its body is read once it is known how much of it may be. */
+export type IncomingWebhook = Omit<WebhookRequest, 'body'> & {
+  /** Throws `too_large`. */
+  readonly read: (bytesMax: number) => Promise<Uint8Array>
+}
+
 /** Takes webhooks in. */
 export type Inbound = {
   /**
    * Checks a webhook's signature and stores all that is in it. Resolves once everything is durable. Throws an AppError
-   * and stores nothing where the bot, the provider, the signature or the body is wrong.
+   * and stores nothing where the bot, the provider, the signature or the body is wrong. Returns what to answer with.
    */
-  receive(providerName: string, botId: string, request: WebhookRequest): Promise<void>
+  receive(providerName: string, botId: string, request: IncomingWebhook): Promise<WhatsAppProvider['webhookAnswer']>
   /** The answer to a provider's verification request. A bot that cannot send is checked again: it may be able to now. */
   handshake(providerName: string, botId: string, query: URLSearchParams): Promise<string>
   drain(): Promise<void>
@@ -89,22 +95,26 @@ export function makeInbound(options: {
   }
 
   return {
-    async receive(providerName, botId, request) {
+    async receive(providerName, botId, { headers, url, read }) {
       const { bot, provider } = await findBot(providerName, botId)
-      if (!provider.verify(request, bot.config)) {
+      const body = await read(provider.webhookBytesMax)
+      const handled = await provider.handleWebhook({ headers, url, body }, bot)
+      if (handled.kind === 'refused') {
         metrics.webhooksRefused.inc({ provider: provider.name, reason: 'wrong_signature' })
         log.warn({ bot_id: botId, provider: providerName }, 'a webhook was refused: its signature is wrong')
         throw new AppError('wrong_signature', 'The signature does not match the body and the secret of this bot.')
       }
-      const webhook = provider.parse(readJson(request.body), bot.config)
-      for (const reason of webhook.ignored) metrics.webhooksRefused.inc({ provider: provider.name, reason })
-      if (webhook.ignored.length > 0)
-        log.info({ bot_id: botId, ignored: webhook.ignored.slice(0, 10) }, 'parts of a webhook were left out')
+      const { webhook } = handled
+      const reasons = webhook.ignored.map(part => part.reason)
+      for (const reason of reasons) metrics.webhooksRefused.inc({ provider: provider.name, reason })
+      if (reasons.length > 0)
+        log.info({ bot_id: botId, ignored: reasons.slice(0, 10) }, 'parts of a webhook were left out')
       await store(bot, webhook)
+      return provider.webhookAnswer
     },
     async handshake(providerName, botId, query) {
       const { bot, provider } = await findBot(providerName, botId)
-      const answer = provider.handshake?.(query, bot.config) ?? null
+      const answer = provider.handshake?.(query, bot) ?? null
       if (answer === null) throw new AppError('wrong_verify_token', 'The verify token is not the one of this bot.')
       const isChanged = await database.transaction({ role: 'worker' }, tx => recheckBot(tx, bot.tenantId, bot.id))
       bus.publish('bot.changed', bot.id)
@@ -114,14 +124,6 @@ export function makeInbound(options: {
     async drain() {
       await Promise.all([messages.drain(), statuses.drain()])
     },
-  }
-}
-
-function readJson(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
-  } catch {
-    throw new AppError('not_json', 'The body of the webhook is not JSON.')
   }
 }
 

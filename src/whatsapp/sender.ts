@@ -210,8 +210,8 @@ export async function startSender(options: Options): Promise<Sender> {
 
   async function send({ message, to, bot, provider }: Send): Promise<void> {
     const { conversation_id, id, content } = message
-    const outbound = { to, content, reference: referenceFor(conversation_id, id) }
-    const result = await provider.send(outbound, bot.config, AbortSignal.timeout(timeoutMs))
+    const outbound = { to, content, file: null, reference: referenceFor(conversation_id, id) }
+    const result = await provider.sendMessage(outbound, bot, AbortSignal.timeout(timeoutMs))
     count(provider.name, result)
     const isHeld = result.kind === 'account' && (await hold(bot, result.error))
     await results.write(recordOf(message, result, isHeld))
@@ -250,6 +250,9 @@ export async function startSender(options: Options): Promise<Sender> {
         return { ...ended(message, 'sent', null), providerMessageId: result.providerMessageId }
       case 'failed':
         return ended(message, 'failed', result.error)
+      case 'not_ready':
+      case 'logged_out':
+        return waiting(message, 'queued', result.error, now + heldMs, message.attempts)
       case 'unknown':
         return waiting(message, 'unknown', result.error, now + settleMs, message.attempts)
       case 'account': {

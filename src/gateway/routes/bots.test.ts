@@ -67,15 +67,38 @@ test('a config is checked for its provider, and what is wrong is named without b
   expect(at(masks, 'errors.0.path')).toBe('config.access_token')
 })
 
-test('a provider that this version does not connect is refused in plain words', async () => {
+test('each provider has its settings: secrets come back masked, what is wrong is named', async () => {
   const as = await gateway.addCaller()
-  for (const provider of ['baileys', 'official', 'twilio', 'evolution']) {
-    const answer = await gateway.call('POST', '/api/bots', { as, body: { name: 'Shop', provider, config: {} } })
-    expect([answer.status, at(answer, 'errors.0.path')]).toEqual([422, 'provider'])
+  const make = (provider: string, config: object) =>
+    gateway.call('POST', '/api/bots', { as, body: { name: 'Shop', provider, config } })
+  for (const [provider, config, shown] of [
+    ['baileys', {}, {}],
+    ['official', { api_key: 'k', webhook_secret: 's', flavour: 'legacy' }, { flavour: 'legacy' }],
+    ['twilio', { account_sid: `AC${'0'.repeat(32)}`, auth_token: 't', from: '+12025550100' }, { from: '+12025550100' }],
+    [
+      'evolution',
+      { base_url: 'http://10.0.0.5:8080/', api_key: 'k', instance: 'shop' },
+      { base_url: 'http://10.0.0.5:8080' },
+    ],
+  ] as const) {
+    const answer = await make(provider, config)
+    expect([provider, answer.status]).toEqual([provider, 201])
+    expect(at(answer, 'config')).toMatchObject(shown)
+    const given = Object.values(config)
+    for (const secret of ['k', 's', 't'].filter(text => given.some(value => value === text)))
+      expect(Object.values(at(answer, 'config') as object)).not.toContain(secret)
   }
-  expect((await gateway.call('POST', '/api/bots', { as, body: { ...bot('1'), provider: 'telegram' } })).status).toBe(
-    422,
-  )
+  for (const [provider, config, path] of [
+    ['official', { api_key: 'k' }, 'config.webhook_secret'],
+    ['official', { api_key: 'k', webhook_secret: 's', flavour: 'cloud' }, 'config.flavour'],
+    ['twilio', { account_sid: 'AC1', auth_token: 't', from: '+12025550100' }, 'config.account_sid'],
+    ['twilio', { account_sid: `AC${'0'.repeat(32)}`, auth_token: 't', from: '555' }, 'config.from'],
+    ['evolution', { base_url: 'ftp://x', api_key: 'k', instance: 'i' }, 'config.base_url'],
+    ['baileys', { api_key: 'k' }, 'config.api_key'],
+  ] as const) {
+    const answer = await make(provider, config)
+    expect([provider, answer.status, at(answer, 'errors.0.path')]).toEqual([provider, 422, path])
+  }
 })
 
 test('two bots of a tenant cannot be on one number, however many try at once', async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { createConnection, type Socket } from 'node:net'
+import { type BotConfig, emptyWebhook, type Webhook } from '../provider.ts'
+import { classify, explain } from './cloud/errors.ts'
+import { parseCloudWebhook } from './cloud/parse-webhook.ts'
 import { metaProvider } from './meta.ts'
-import { classify, explain } from './meta-errors.ts'
-import { parseMetaWebhook } from './meta-webhook.ts'
 
 const number = '100000000000010'
 const config = {
@@ -11,10 +12,31 @@ const config = {
   app_secret: 'test-meta-app-secret',
   verify_token: 'verify-me',
 }
-const provider = metaProvider('http://127.0.0.1:1/v25.0')
+const provider = providerAt('http://127.0.0.1:1/v25.0')
+
+function providerAt(META_BASE_URL: string) {
+  const other = { PUBLIC_URL: 'http://localhost', OFFICIAL_BASE_URL: null, TWILIO_BASE_URL: null }
+  return metaProvider({ config: { META_BASE_URL, ...other } })
+}
+
+const bot = botWith(config)
+
+function reasonsOf({ ignored }: Webhook) {
+  return ignored.map(part => part.reason)
+}
+
+function botWith(config: BotConfig) {
+  return { tenantId: 'tenant', id: 'bot', config }
+}
+
+function isTaken(request: ReturnType<typeof signed>, given: BotConfig): boolean {
+  const handled = provider.handleWebhook(request, botWith(given))
+  return 'kind' in handled && handled.kind === 'read'
+}
 
 function signed(body: string, signature: string) {
-  return { headers: new Headers({ 'x-hub-signature-256': signature }), body: new TextEncoder().encode(body) }
+  const headers = new Headers({ 'x-hub-signature-256': signature })
+  return { headers, url: 'http://localhost/', body: new TextEncoder().encode(body) }
 }
 
 describe('signature', () => {
@@ -29,21 +51,21 @@ describe('signature', () => {
   ] as const
 
   test('holds over the raw bytes, escaped or not', () => {
-    for (const [body, hex] of vectors) expect(provider.verify(signed(body, `sha256=${hex}`), config)).toBe(true)
+    for (const [body, hex] of vectors) expect(isTaken(signed(body, `sha256=${hex}`), config)).toBe(true)
   })
 
   test('does not hold for another body, another secret, another form, or none', () => {
     const [[body, hex]] = vectors
-    expect(provider.verify(signed(`${body} `, `sha256=${hex}`), config)).toBe(false)
-    expect(provider.verify(signed(body, `sha256=${hex}`), { ...config, app_secret: 'other' })).toBe(false)
-    expect(provider.verify(signed(body, hex), config)).toBe(false)
-    expect(provider.verify(signed(body, `sha256=${hex.slice(1)}`), config)).toBe(false)
-    expect(provider.verify({ headers: new Headers(), body: new TextEncoder().encode(body) }, config)).toBe(false)
+    expect(isTaken(signed(`${body} `, `sha256=${hex}`), config)).toBe(false)
+    expect(isTaken(signed(body, `sha256=${hex}`), { ...config, app_secret: 'other' })).toBe(false)
+    expect(isTaken(signed(body, hex), config)).toBe(false)
+    expect(isTaken(signed(body, `sha256=${hex.slice(1)}`), config)).toBe(false)
+    expect(isTaken({ ...signed(body, ''), headers: new Headers() }, config)).toBe(false)
   })
 
   test('never holds where the bot has no secret', () => {
     const [[body, hex]] = vectors
-    expect(provider.verify(signed(body, `sha256=${hex}`), { ...config, app_secret: '' })).toBe(false)
+    expect(isTaken(signed(body, `sha256=${hex}`), { ...config, app_secret: '' })).toBe(false)
   })
 })
 
@@ -51,7 +73,7 @@ describe('handshake', () => {
   const ask = (token: string, mode = 'subscribe') =>
     provider.handshake?.(
       new URLSearchParams({ 'hub.mode': mode, 'hub.challenge': '1158201444', 'hub.verify_token': token }),
-      config,
+      bot,
     )
 
   test('gives the challenge back for the right token only', () => {
@@ -67,7 +89,7 @@ function webhook(value: object, field = 'messages') {
 
 function received(message: object, contacts: object[] = []) {
   const value = { metadata: { phone_number_id: number }, contacts, messages: [message] }
-  return parseMetaWebhook(webhook(value), number)
+  return parseCloudWebhook(webhook(value), number)
 }
 
 const envelope = { from: '12025550143', id: 'wamid.1', timestamp: '1767225601' }
@@ -183,9 +205,9 @@ describe('messages', () => {
         { id: '2', changes: [value(message('d')), { field: 'account_update', value: {} }] },
       ],
     }
-    const found = parseMetaWebhook(body, number)
+    const found = parseCloudWebhook(body, number)
     expect(found.messages.map(m => m.providerMessageId)).toEqual(['a', 'b', 'c', 'd'])
-    expect(found.ignored).toEqual(['malformed', 'other_event'])
+    expect(reasonsOf(found)).toEqual(['malformed', 'other_event'])
   })
 
   test("another number's messages are left alone, and a group's", () => {
@@ -193,15 +215,19 @@ describe('messages', () => {
       metadata: { phone_number_id: '5' },
       messages: [{ ...envelope, type: 'text', text: { body: 'x' } }],
     })
-    expect(parseMetaWebhook(body, number)).toEqual({ messages: [], statuses: [], ignored: ['other_number'] })
-    expect(received({ ...envelope, group_id: 'g', type: 'text', text: { body: 'x' } }).ignored).toEqual([
+    expect(parseCloudWebhook(body, number)).toMatchObject({ messages: [], statuses: [] })
+    expect(reasonsOf(parseCloudWebhook(body, number))).toEqual(['other_number'])
+    expect(reasonsOf(received({ ...envelope, group_id: 'g', type: 'text', text: { body: 'x' } }))).toEqual([
       'group_message',
     ])
   })
 
   test('a body that is no webhook gives nothing', () => {
     for (const body of [null, [], 'text', 7, {}, { object: 'page', entry: [] }])
-      expect(parseMetaWebhook(body, number)).toEqual({ messages: [], statuses: [], ignored: ['malformed'] })
+      expect(parseCloudWebhook(body, number)).toEqual({
+        ...emptyWebhook,
+        ignored: [{ reason: 'malformed', raw: body }],
+      })
   })
 })
 
@@ -212,7 +238,7 @@ test('statuses, with what the send gave along, and the reason of a failure in pl
     { ...status, status: 'played' },
     { ...status, status: 'failed', errors: [{ code: 131047, title: 'Re-engagement message' }] },
   ]
-  const found = parseMetaWebhook(webhook({ metadata: { phone_number_id: number }, statuses }), number).statuses
+  const found = parseCloudWebhook(webhook({ metadata: { phone_number_id: number }, statuses }), number).statuses
   expect(found.map(({ status, reference }) => [status, reference])).toEqual([
     ['delivered', 'ref'],
     ['read', null],
@@ -253,6 +279,7 @@ describe('send', () => {
   const message = {
     to: { kind: 'phone', value: '+12025550143' },
     content: { type: 'text', text: 'x' },
+    file: null,
     reference: 'r',
   } as const
 
@@ -267,8 +294,8 @@ describe('send', () => {
       },
     })
     try {
-      const send = metaProvider(`http://127.0.0.1:${server.port}/v25.0`).send
-      return { result: await send(message, config, AbortSignal.timeout(timeoutMs)), requests }
+      const send = providerAt(`http://127.0.0.1:${server.port}/v25.0`).sendMessage
+      return { result: await send(message, bot, AbortSignal.timeout(timeoutMs)), requests }
     } finally {
       await server.stop(true)
     }
@@ -299,7 +326,7 @@ describe('send', () => {
   })
 
   test('a server that is not there took nothing: tried again', async () => {
-    const result = await metaProvider('http://127.0.0.1:1/v25.0').send(message, config, AbortSignal.timeout(2_000))
+    const result = await providerAt('http://127.0.0.1:1/v25.0').sendMessage(message, bot, AbortSignal.timeout(2_000))
     expect(result).toMatchObject({ kind: 'retry', pace: 'soon' })
   })
 
@@ -309,7 +336,7 @@ describe('send', () => {
     const hole = await startBlackHole()
     try {
       for (const origin of [`https://127.0.0.1:${silent.port}`, hole.origin]) {
-        const result = await metaProvider(`${origin}/v25.0`).send(message, config, AbortSignal.timeout(300))
+        const result = await providerAt(`${origin}/v25.0`).sendMessage(message, bot, AbortSignal.timeout(300))
         expect(result).toMatchObject({ kind: 'retry', pace: 'soon', error: { code: 'no_connection' } })
       }
     } finally {
@@ -329,17 +356,17 @@ describe('send', () => {
         return isSilent ? await new Promise(() => undefined) : Response.json({ messages: [{ id: 'wamid.7' }] })
       },
     })
-    const { send } = metaProvider(`http://127.0.0.1:${server.port}/v25.0`)
-    expect((await send(message, config, AbortSignal.timeout(2_000))).kind).toBe('sent')
-    expect((await send(message, config, AbortSignal.timeout(2_000))).kind).toBe('sent')
+    const { sendMessage: send } = providerAt(`http://127.0.0.1:${server.port}/v25.0`)
+    expect((await send(message, bot, AbortSignal.timeout(2_000))).kind).toBe('sent')
+    expect((await send(message, bot, AbortSignal.timeout(2_000))).kind).toBe('sent')
     isSilent = true
-    expect((await send(message, config, AbortSignal.timeout(50))).kind).toBe('unknown')
+    expect((await send(message, bot, AbortSignal.timeout(50))).kind).toBe('unknown')
     await Bun.sleep(1_050)
-    expect((await send(message, config, AbortSignal.timeout(50))).kind).toBe('unknown')
+    expect((await send(message, bot, AbortSignal.timeout(50))).kind).toBe('unknown')
     // Either way it is the same request.
     expect(new Set(sent).size).toBe(1)
     await server.stop(true)
-    expect(await send(message, config, AbortSignal.timeout(2_000))).toMatchObject({ kind: 'retry', pace: 'soon' })
+    expect(await send(message, bot, AbortSignal.timeout(2_000))).toMatchObject({ kind: 'retry', pace: 'soon' })
   })
 
   test('throttling comes as HTTP 400, and is told by its code', async () => {

@@ -1,13 +1,14 @@
 import * as v from 'valibot'
-import type { BotConfig, CheckResult } from '../provider.ts'
-import { classify, explain, type MetaError, readMetaError } from './meta-errors.ts'
+import type { BotConfig, Connection } from '../../provider.ts'
+import { parseJson } from '../read-body.ts'
+import { classify, explain, type MetaError, readMetaError } from './errors.ts'
 
 const fields = 'verified_name,display_phone_number,quality_rating'
 
 const numberSchema = v.object({ display_phone_number: v.string() })
 
 /** Whether Meta knows the number, and takes the token for it: reads the number's object, which changes nothing. */
-export async function checkNumber(baseUrl: string, config: BotConfig, signal: AbortSignal): Promise<CheckResult> {
+export async function checkNumber(baseUrl: string, config: BotConfig, signal: AbortSignal): Promise<Connection> {
   try {
     const url = `${baseUrl}/${encodeURIComponent(config.phone_number_id ?? '')}?fields=${fields}`
     const headers = { authorization: `Bearer ${config.access_token}` }
@@ -18,7 +19,7 @@ export async function checkNumber(baseUrl: string, config: BotConfig, signal: Ab
   }
 }
 
-function read(status: number, body: unknown): CheckResult {
+function read(status: number, body: unknown): Connection {
   const error = readMetaError(body)
   if (error !== null) return refusal(error)
   if (status < 300 && v.is(numberSchema, body)) return { kind: 'connected', reason: null }
@@ -26,7 +27,7 @@ function read(status: number, body: unknown): CheckResult {
   return { kind: 'retry', pace: 'soon', reason: `Meta's answer cannot be read (HTTP ${status}). It is asked again.` }
 }
 
-function refusal(error: MetaError): CheckResult {
+function refusal(error: MetaError): Connection {
   if (isPermission(error.code)) return { kind: 'connected', reason: unknownWithout }
   // Meta says the same of an object that is not there and of one that the token does not reach.
   if (error.code === 100)
@@ -52,12 +53,4 @@ const unknownWithout =
 
 function withDetails(sentence: string, { details }: MetaError): string {
   return details === '' ? `${sentence}.` : `${sentence}. (${details})`
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-import type { MessageError } from '../../messaging/status.ts'
-import type { RetryPace, SendResult } from '../provider.ts'
+import type { MessageError } from '../../../messaging/status.ts'
+import type { RetryPace, SendResult } from '../../provider.ts'
 
 type Class =
   | { readonly kind: 'retry'; readonly pace: RetryPace; readonly triesMax?: number }

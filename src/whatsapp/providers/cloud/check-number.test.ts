@@ -1,7 +1,14 @@
 import { afterEach, expect, test } from 'bun:test'
-import { metaProvider } from './meta.ts'
+import { metaProvider } from '../meta.ts'
 
 const config = { phone_number_id: '100000000000010', access_token: 'token', app_secret: 's', verify_token: 'v' }
+
+const bot = { tenantId: 'tenant', id: 'bot', config }
+
+function providerAt(META_BASE_URL: string) {
+  const other = { PUBLIC_URL: 'http://localhost', OFFICIAL_BASE_URL: null, TWILIO_BASE_URL: null }
+  return metaProvider({ config: { META_BASE_URL, ...other } })
+}
 
 let server: ReturnType<typeof Bun.serve> | undefined
 afterEach(() => server?.stop(true))
@@ -10,8 +17,9 @@ afterEach(() => server?.stop(true))
 async function check(answer: Response | ((request: Request) => Response | Promise<Response>), timeoutMs = 2_000) {
   const fetch = typeof answer === 'function' ? answer : () => answer
   server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch })
-  const provider = metaProvider(`http://127.0.0.1:${server.port}/v25.0`)
-  return await provider.check?.(config, AbortSignal.timeout(timeoutMs))
+  const provider = providerAt(`http://127.0.0.1:${server.port}/v25.0`)
+  const result = await provider.getStatus(bot, AbortSignal.timeout(timeoutMs))
+  return { reason: null, ...result }
 }
 
 function refused(code: number, more: object = {}) {
@@ -74,6 +82,6 @@ test('no answer, and one that is not Meta’s, say nothing of the bot', async ()
   expect(await check(new Response('<html>Bad gateway</html>', { status: 502 }))).toMatchObject({ kind: 'retry' })
   expect(await check(new Response(null, { status: 302, headers: { location: '/' } }))).toMatchObject({ kind: 'retry' })
   expect(await check(() => Bun.sleep(1_000).then(() => new Response()), 50)).toMatchObject({ kind: 'retry' })
-  const closed = metaProvider('http://127.0.0.1:1/v25.0')
-  expect(await closed.check?.(config, AbortSignal.timeout(1_000))).toMatchObject({ kind: 'retry' })
+  const closed = providerAt('http://127.0.0.1:1/v25.0')
+  expect(await closed.getStatus(bot, AbortSignal.timeout(1_000))).toMatchObject({ kind: 'retry' })
 })

@@ -1,9 +1,17 @@
 import * as v from 'valibot'
-import { type InboundContent, inboundContentSchema } from '../../flow/content.ts'
-import { INBOUND_TEXT_LENGTH_MAX } from '../../flow/limits.ts'
-import type { Identity } from '../../messaging/resolve-customers.ts'
-import type { IgnoredReason, Webhook } from '../provider.ts'
-import { explain } from './meta-errors.ts'
+import type { InboundContent } from '../../../flow/content.ts'
+import type { Identity } from '../../../messaging/resolve-customers.ts'
+import {
+  emptyWebhook,
+  type Ignored,
+  type IgnoredReason,
+  type InboundMedia,
+  type ReceivedMessage,
+  type ReceivedStatus,
+  type Webhook,
+} from '../../provider.ts'
+import { contentOr, cut, given } from '../read-content.ts'
+import { explain } from './errors.ts'
 
 const text = v.string()
 const optionalText = v.optional(text)
@@ -22,10 +30,11 @@ const bodySchema = v.object({
 })
 
 const valueSchema = v.object({
-  metadata: v.object({ phone_number_id: text }),
+  metadata: v.optional(v.object({ phone_number_id: optionalText })),
   contacts: list,
   messages: list,
   statuses: list,
+  errors: list,
 })
 
 const contactSchema = v.object({
@@ -59,36 +68,78 @@ const statusSchema = v.object({
 })
 
 type Message = v.InferOutput<typeof messageSchema>
-type Found = {
-  messages: Webhook['messages'][number][]
-  statuses: Webhook['statuses'][number][]
-  ignored: IgnoredReason[]
-}
+type Found = { messages: ReceivedMessage[]; statuses: ReceivedStatus[]; ignored: Ignored[] }
 
 /**
  * Reads a webhook of the Cloud API (developers.facebook.com, "Webhooks payload examples"): any number of entries,
  * changes, messages and statuses. A message of a type unknown here becomes `unsupported` content; nothing that a
- * customer wrote is dropped.
+ * customer wrote is dropped. `phoneNumberId`: the only number taken; null takes all.
  */
-export function parseMetaWebhook(body: unknown, phoneNumberId: string): Webhook {
+export function parseCloudWebhook(body: unknown, phoneNumberId: string | null): Webhook {
   const found: Found = { messages: [], statuses: [], ignored: [] }
   const parsed = v.safeParse(bodySchema, body)
-  if (!parsed.success) return { ...found, ignored: ['malformed'] }
-  for (const change of parsed.output.entry.flatMap(entry => entry.changes)) {
-    if (change.field === 'messages') readValue(found, change.value, phoneNumberId)
-    else found.ignored.push('other_event')
-  }
-  return found
+  if (!parsed.success) ignore(found, 'malformed', body)
+  else
+    for (const { field, value } of parsed.output.entry.flatMap(entry => entry.changes)) {
+      if (field === 'messages') readValue(found, value, phoneNumberId)
+      else ignore(found, otherFields.has(field) ? 'other_event' : 'unknown_event', { field, value })
+    }
+  return { ...emptyWebhook, ...found }
 }
 
-function readValue(found: Found, value: unknown, phoneNumberId: string): void {
+/** The same for the flat body of the API that ran on a business's own machines: one value, without an envelope. */
+export function parseFlatWebhook(body: unknown): Webhook {
+  const found: Found = { messages: [], statuses: [], ignored: [] }
+  const isFlat = v.is(flatSchema, body)
+  if (isFlat) readValue(found, body, null)
+  else ignore(found, 'malformed', body)
+  return { ...emptyWebhook, ...found }
+}
+
+/** One of them at least. */
+const flatSchema = v.union([
+  v.object({ messages: v.array(v.unknown()) }),
+  v.object({ statuses: v.array(v.unknown()) }),
+  v.object({ errors: v.array(v.unknown()) }),
+])
+
+/** What Meta tells of besides messages. */
+const otherFields: ReadonlySet<string> = new Set([
+  'account_alerts',
+  'account_review_update',
+  'account_update',
+  'business_capability_update',
+  'calls',
+  'flows',
+  'history',
+  'message_template_components_update',
+  'message_template_quality_update',
+  'message_template_status_update',
+  'phone_number_name_update',
+  'phone_number_quality_update',
+  'security',
+  'smb_app_state_sync',
+  'smb_message_echoes',
+  'template_category_update',
+  'user_preferences',
+])
+
+function readValue(found: Found, value: unknown, phoneNumberId: string | null): void {
   const parsed = v.safeParse(valueSchema, value)
-  if (!parsed.success) return void found.ignored.push('malformed')
-  const { metadata, contacts, messages, statuses } = parsed.output
-  if (metadata.phone_number_id !== phoneNumberId) return void found.ignored.push('other_number')
+  if (!parsed.success) return void ignore(found, 'malformed', value)
+  const { metadata, contacts, messages, statuses, errors } = parsed.output
+  const number = metadata?.phone_number_id
+  if (phoneNumberId !== null && number === undefined) return void ignore(found, 'malformed', value)
+  if (phoneNumberId !== null && number !== phoneNumberId) return void ignore(found, 'other_number', value)
   const names = namesOf(contacts)
   for (const message of messages) readMessage(found, message, names)
   for (const status of statuses) readStatus(found, status)
+  // Of the account, not of a message: kept, for a person to see.
+  for (const error of errors) ignore(found, 'unknown_event', { errors: [error] })
+}
+
+function ignore(found: Found, reason: IgnoredReason, raw: unknown): void {
+  found.ignored.push({ reason, raw })
 }
 
 /** What each contact of the webhook calls itself, by phone digits and by user id. */
@@ -105,26 +156,27 @@ function namesOf(contacts: readonly unknown[]): ReadonlyMap<string, string> {
 
 function readMessage(found: Found, raw: unknown, names: ReadonlyMap<string, string>): void {
   const parsed = v.safeParse(messageSchema, raw)
-  if (!parsed.success) return void found.ignored.push('malformed')
+  if (!parsed.success) return void ignore(found, 'malformed', raw)
   const message = parsed.output
-  if (message.group_id !== undefined) return void found.ignored.push('group_message')
+  if (message.group_id !== undefined) return void ignore(found, 'group_message', raw)
   const digits = message.from?.replace('+', '')
   const identities: Identity[] = []
   if (digits !== undefined) identities.push({ kind: 'phone', value: `+${digits}` })
   if (message.from_user_id !== undefined) identities.push({ kind: 'bsuid', value: message.from_user_id })
-  if (identities.length === 0) return void found.ignored.push('malformed')
+  if (identities.length === 0) return void ignore(found, 'malformed', raw)
   const name = names.get(digits ?? '') ?? names.get(message.from_user_id ?? '') ?? null
   found.messages.push({
     providerMessageId: message.id,
     sender: { identities, name },
     content: contentOf(message),
+    media: mediaOf(message),
     at: message.timestamp,
   })
 }
 
 function readStatus(found: Found, raw: unknown): void {
   const parsed = v.safeParse(statusSchema, raw)
-  if (!parsed.success) return void found.ignored.push('malformed')
+  if (!parsed.success) return void ignore(found, 'malformed', raw)
   const { id, status, timestamp, biz_opaque_callback_data, errors } = parsed.output
   const error = v.safeParse(errorSchema, errors[0])
   found.statuses.push({
@@ -174,16 +226,25 @@ const typed = {
 }
 
 function contentOf(message: Message): InboundContent {
-  const read = readContent(message)
-  const checked = read === null ? null : v.safeParse(inboundContentSchema, withoutUndefined(read))
-  return checked?.success ? checked.output : unsupported(message)
-}
-
-function unsupported(message: Message): InboundContent {
   const errors = v.safeParse(v.array(errorSchema), message.errors)
   const [error] = errors.success ? errors.output : []
   const reason = error === undefined ? '' : `: ${metaError(error).details}`
-  return { type: 'unsupported', reason: `${message.type}${reason}`.slice(0, 500) }
+  return contentOr(readContent(message), `${message.type}${reason}`)
+}
+
+/** The fields of files; that of a voice message is `voice` where the API runs on a business's own machines. */
+const mediaTypes: ReadonlyMap<string, string> = new Map([
+  ['image', 'image'],
+  ['audio', 'audio'],
+  ['voice', 'audio'],
+  ['video', 'video'],
+  ['document', 'document'],
+  ['sticker', 'sticker'],
+])
+
+function mediaOf(message: Message): InboundMedia | undefined {
+  const parsed = v.safeParse(media, mediaTypes.has(message.type) ? message[message.type] : undefined)
+  return parsed.success ? { kind: 'source', source: { id: parsed.output.id } } : undefined
 }
 
 function readContent(message: Message): unknown {
@@ -193,11 +254,12 @@ function readContent(message: Message): unknown {
       return given(typed.text, message.text, ({ body }) => ({ type, text: cut(body) }))
     case 'image':
     case 'audio':
+    case 'voice':
     case 'video':
     case 'document':
     case 'sticker':
       return given(media, message[type], ({ id, mime_type, caption, filename }) => ({
-        type,
+        type: mediaTypes.get(type),
         media_id: id,
         mime_type,
         caption: caption && cut(caption),
@@ -229,18 +291,4 @@ function readContent(message: Message): unknown {
     default:
       return null
   }
-}
-
-function given<T>(schema: v.GenericSchema<unknown, T>, value: unknown, make: (value: T) => unknown): unknown {
-  const parsed = v.safeParse(schema, value)
-  return parsed.success ? make(parsed.output) : null
-}
-
-function cut(written: string): string {
-  return written.slice(0, INBOUND_TEXT_LENGTH_MAX)
-}
-
-function withoutUndefined(content: unknown): unknown {
-  if (typeof content !== 'object' || content === null) return content
-  return Object.fromEntries(Object.entries(content).filter(([, value]) => value !== undefined))
 }

@@ -1,0 +1,71 @@
+import type { BotConfig, ProviderName } from './bot-config.ts'
+import type { Identity } from './resolve-customers.ts'
+
+/** What a provider can show, and how it is reached: what is not there is turned into what is, before it is sent. */
+export type Capabilities = {
+  /** How a bot gets its account: `keys` that a person enters, or a phone that scans a QR code or types a code. */
+  readonly pairing: 'keys' | 'phone'
+  /** Whether only templates may go out 24 hours after the customer last wrote. */
+  readonly hasWindow: boolean
+  readonly templates: boolean
+  readonly buttons: boolean
+  readonly lists: boolean
+  readonly location: boolean
+  readonly contacts: boolean
+  readonly reactions: boolean
+  readonly stickers: boolean
+  /** Code units of one text. A longer one goes out in several messages. */
+  readonly textLengthMax: number
+  /** Whether files that are kept here can be sent: uploaded, or by a link. */
+  readonly files: boolean
+  /** What a customer can be written to by, best first. */
+  readonly addresses: readonly Identity['kind'][]
+}
+
+const cloud: Capabilities = {
+  pairing: 'keys',
+  hasWindow: true,
+  templates: true,
+  buttons: true,
+  lists: true,
+  location: true,
+  contacts: true,
+  reactions: true,
+  stickers: true,
+  textLengthMax: 4_096,
+  files: true,
+  addresses: ['phone', 'bsuid'],
+}
+
+/** WhatsApp Web: buttons, lists and templates do not reach every phone there. */
+const web: Capabilities = {
+  ...cloud,
+  pairing: 'phone',
+  hasWindow: false,
+  templates: false,
+  buttons: false,
+  lists: false,
+  addresses: ['phone', 'lid'],
+}
+
+const capabilities: Readonly<Record<ProviderName, Capabilities>> = {
+  meta: cloud,
+  official: cloud,
+  // A text of Twilio's has 1,600 characters; reactions and contacts cannot be sent ("Messages resource").
+  twilio: {
+    ...cloud,
+    contacts: false,
+    reactions: false,
+    stickers: false,
+    textLengthMax: 1_600,
+    addresses: ['phone'],
+  },
+  evolution: web,
+  baileys: web,
+}
+
+/** What a bot can show, by its provider and its settings. */
+export function capabilitiesOf(provider: ProviderName, config: BotConfig): Capabilities {
+  if (provider === 'official' && config.flavour === 'legacy') return { ...cloud, addresses: ['phone'] }
+  return capabilities[provider]
+}
