@@ -52,8 +52,10 @@ create index conversations_via on conversations (tenant_id, via_bot_id, customer
 alter table outbox add column urgency smallint not null default 0;
 alter table outbox add column parts_sent smallint not null default 0;
 
--- A bot that waits to be scanned is looked at too: its code runs out.
-create index bots_pairing on bots (check_due_at) where status = 'qr';
+-- A bot that waits to be scanned is looked at too, since its code runs out, and one whose session is to be ended.
+alter table bots add column leaving text check (leaving in ('end', 'logout'));
+drop index bots_connecting;
+create index bots_due on bots (check_due_at) where status in ('connecting', 'qr') or leaving is not null;
 
 do $$
 declare table_name text;

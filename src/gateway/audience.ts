@@ -14,7 +14,8 @@ const permissionFor: Readonly<Record<FeedType, Permission>> = {
   'order.created': 'orders:read',
   'order.updated': 'orders:read',
   'bot.status': 'bots:read',
-  'bot.qr': 'bots:read',
+  // Whoever has the code takes the account over.
+  'bot.qr': 'bots:write',
   'metrics.updated': 'analytics:read',
 }
 

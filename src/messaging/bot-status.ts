@@ -5,6 +5,9 @@ import type { BotWithSecrets } from './find-bot.ts'
 
 // How a bot stands with its provider. Only a bot that is `connected` sends: what the others have to send is held.
 
+export const botStatuses = ['disconnected', 'connecting', 'qr', 'connected', 'logged_out', 'error'] as const
+export type BotStatus = (typeof botStatuses)[number]
+
 /** What the sockets are told of how a bot stands. */
 export function botEvent(id: string, status: string, status_reason: string | null): FeedEvent {
   return { type: 'bot.status', data: { id, status, status_reason } }
@@ -12,10 +15,10 @@ export function botEvent(id: string, status: string, status_reason: string | nul
 
 const startCheck = statement({
   name: 'bot_start_check',
-  params: ['tenant_id', 'bot_id'],
+  params: ['tenant_id', 'bot_id', 'pairing_phone'],
   row: {},
   sql: `update bots set status = 'connecting', status_reason = null, check_attempts = 0, check_due_at = now(),
-      updated_at = now()
+      leaving = null, pairing_phone = $3, updated_at = now()
     where tenant_id = $1 and id = $2`,
 })
 
@@ -32,24 +35,33 @@ const recheck = statement({
 
 const disconnect = statement({
   name: 'bot_disconnect',
-  params: ['tenant_id', 'bot_id', 'reason'],
+  params: ['tenant_id', 'bot_id', 'reason', 'leaving'],
   row: {},
-  sql: `update bots set status = 'disconnected', status_reason = $3, updated_at = now()
-    where tenant_id = $1 and id = $2 and status <> 'disconnected'`,
+  sql: `update bots set status = 'disconnected', status_reason = $3, leaving = $4, pairing_phone = null,
+      check_attempts = 0, check_due_at = now(), updated_at = now()
+    where tenant_id = $1 and id = $2 and (status <> 'disconnected' or $4 = 'logout')`,
 })
 
 const refuseUnchanged = statement({
   name: 'bot_refuse',
-  params: ['tenant_id', 'bot_id', 'version', 'reason'],
+  params: ['tenant_id', 'bot_id', 'version', 'status', 'reason'],
   row: { id: 'uuid' },
-  sql: `update bots set status = 'error', status_reason = $4, updated_at = now()
+  sql: `update bots set status = $4, status_reason = $5, check_attempts = 0, check_due_at = now(), updated_at = now()
     where tenant_id = $1 and id = $2 and updated_at = $3::text::timestamptz
     returning id`,
 })
 
-/** Has the provider asked whether the bot may send, whatever was known of it. Publish `bot.changed` with its id after. */
-export async function connectBot(tx: Transaction, tenantId: string, botId: string): Promise<void> {
-  await tx.run(startCheck, { tenant_id: tenantId, bot_id: botId })
+/**
+ * Has the provider asked whether the bot may send, whatever was known of it; a bot that pairs is paired by a code for
+ * `phone` (E.164), or by a QR code. Publish `bot.changed` with its id after.
+ */
+export async function connectBot(
+  tx: Transaction,
+  tenantId: string,
+  botId: string,
+  phone: string | null = null,
+): Promise<void> {
+  await tx.run(startCheck, { tenant_id: tenantId, bot_id: botId, pairing_phone: phone })
 }
 
 /** The same, where the provider was heard of: only for a bot that would send if it could. Returns whether it is one. */
@@ -57,17 +69,31 @@ export async function recheckBot(tx: Transaction, tenantId: string, botId: strin
   return (await tx.run(recheck, { tenant_id: tenantId, bot_id: botId })).length > 0
 }
 
-/** Holds what the bot has to send until it is connected again. What customers write is taken all the same. */
-export async function disconnectBot(tx: Transaction, tenantId: string, botId: string): Promise<void> {
+/**
+ * Holds what the bot has to send until it is connected again. What customers write is taken all the same. `leaving`: of a
+ * bot that has a session, whether it only ends, or the phone it is paired with forgets it too.
+ */
+export async function disconnectBot(
+  tx: Transaction,
+  tenantId: string,
+  botId: string,
+  leaving: 'end' | 'logout' | null = null,
+): Promise<void> {
   const reason = 'It was disconnected here: what it has to send waits until it is connected again.'
-  await tx.run(disconnect, { tenant_id: tenantId, bot_id: botId, reason })
+  await tx.run(disconnect, { tenant_id: tenantId, bot_id: botId, reason, leaving })
 }
 
 /**
- * Puts a bot into `error`: its provider refused the account. Returns false, and changes nothing, where the bot is not
- * the one that was refused any more: what its provider says of the settings it has now is not known yet.
+ * What a send has shown of a bot: `error` where its provider refuses the account, `logged_out` where its session is gone,
+ * `connecting` where it may be able to again by itself, and is asked. Returns false, and changes nothing, where the bot is
+ * not the one that was refused any more: what its provider says of the settings it has now is not known yet.
  */
-export async function refuseBot(tx: Transaction, bot: BotWithSecrets, reason: string): Promise<boolean> {
+export async function holdBot(
+  tx: Transaction,
+  bot: BotWithSecrets,
+  status: 'error' | 'logged_out' | 'connecting',
+  reason: string,
+): Promise<boolean> {
   const { tenantId, id, version } = bot
-  return (await tx.run(refuseUnchanged, { tenant_id: tenantId, bot_id: id, version, reason })).length > 0
+  return (await tx.run(refuseUnchanged, { tenant_id: tenantId, bot_id: id, version, status, reason })).length > 0
 }

@@ -1,10 +1,14 @@
 import { makeBatcher } from '../lib/batcher.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Sealer } from '../lib/crypto.ts'
 import { AppError } from '../lib/errors.ts'
 import { type Ids, isUuid } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { reportStanding } from '../messaging/bot-checks.ts'
 import { botEvent, recheckBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
+import { keepIgnored } from '../messaging/ignored-webhooks.ts'
 import { tellOfReceived, tellOfStatuses } from '../messaging/news.ts'
 import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
@@ -12,12 +16,15 @@ import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
-import type { Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
+import type { Connection, IgnoredReason, Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
+import { standingEvents, standingOf } from './standing.ts'
 
 /** Messages or statuses written in one transaction. */
 const batchMax = 100
 /** Those that wait for their turn to be written: beyond it a webhook is answered 503, and comes again. */
 const queueMax = 5_000
+
+const keptReasons: ReadonlySet<IgnoredReason> = new Set(['malformed', 'unknown_event', 'other_number'])
 
 /** A webhook that is arriving: its body is read once it is known how much of it may be. */
 export type IncomingWebhook = Omit<WebhookRequest, 'body'> & {
@@ -46,8 +53,10 @@ export function makeInbound(options: {
   readonly metrics: Metrics
   readonly bots: BotCache
   readonly providers: ReadonlyMap<string, WhatsAppProvider>
+  readonly clock: Clock
+  readonly sealer: Sealer
 }): Inbound {
-  const { database, bus, feed, ids, log, metrics, bots, providers } = options
+  const { database, bus, feed, ids, log, metrics, bots, providers, clock, sealer } = options
   const messages = makeBatcher<InboundMessage, Receipt>({
     batchMax,
     queueMax,
@@ -94,6 +103,24 @@ export function makeInbound(options: {
     if (stored > 0) metrics.messagesReceived.inc({ provider: bot.provider }, stored)
   }
 
+  /** What could not be taken is counted; what may hold something that is missed is kept. */
+  async function keep(bot: BotWithSecrets, ignored: Webhook['ignored']): Promise<void> {
+    if (ignored.length === 0) return
+    const reasons = ignored.map(part => part.reason)
+    for (const reason of reasons) metrics.webhooksRefused.inc({ provider: bot.provider, reason })
+    log.info({ bot_id: bot.id, ignored: reasons.slice(0, 10) }, 'parts of a webhook were left out')
+    const kept = ignored.filter(part => keptReasons.has(part.reason))
+    if (kept.length > 0) await database.transaction({ role: 'worker' }, tx => keepIgnored(tx, ids, bot, kept))
+  }
+
+  async function report(bot: BotWithSecrets, connection: Connection | null): Promise<void> {
+    if (connection === null) return
+    const standing = standingOf(connection, 1, clock.now())
+    const isNews = await database.transaction({ role: 'worker' }, tx => reportStanding(tx, sealer, bot, standing))
+    if (isNews) bus.publish('bot.changed', bot.id)
+    await feed.announce(bot.tenantId, { events: standingEvents(bot.id, standing, isNews) })
+  }
+
   return {
     async receive(providerName, botId, { headers, url, read }) {
       const { bot, provider } = await findBot(providerName, botId)
@@ -105,11 +132,7 @@ export function makeInbound(options: {
         throw new AppError('wrong_signature', 'The signature does not match the body and the secret of this bot.')
       }
       const { webhook } = handled
-      const reasons = webhook.ignored.map(part => part.reason)
-      for (const reason of reasons) metrics.webhooksRefused.inc({ provider: provider.name, reason })
-      if (reasons.length > 0)
-        log.info({ bot_id: botId, ignored: reasons.slice(0, 10) }, 'parts of a webhook were left out')
-      await store(bot, webhook)
+      await Promise.all([store(bot, webhook), keep(bot, webhook.ignored), report(bot, webhook.connection)])
       return provider.webhookAnswer
     },
     async handshake(providerName, botId, query) {

@@ -3,7 +3,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
-import { botEvent, refuseBot } from '../messaging/bot-status.ts'
+import { botEvent, holdBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { outboxLagSeconds } from '../messaging/lag.ts'
 import { tellOfStatuses } from '../messaging/news.ts'
@@ -230,7 +230,7 @@ export async function startSender(options: Options): Promise<Sender> {
 
   /** Returns false where the bot was changed during the send: the refusal is about settings that it has no more. */
   async function hold(bot: BotWithSecrets, error: MessageError): Promise<boolean> {
-    const isUnchanged = await results.transaction(tx => refuseBot(tx, bot, error.message))
+    const isUnchanged = await results.transaction(tx => holdBot(tx, bot, 'error', error.message))
     if (isUnchanged) {
       void feed.announce(bot.tenantId, { events: [botEvent(bot.id, 'error', error.message)] })
       log.error(

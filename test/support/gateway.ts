@@ -99,6 +99,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
     ...changes,
   }
   const gateway = makeGateway(parts)
+  const admin = connect(connection, 1)
   const fetch = (path: string, init?: RequestInit, peer?: Env['Bindings']) =>
     gateway.fetch(new Request(`http://gateway.test${path}`, init), peer)
   const api: ApiDocument = await (await fetch('/openapi.json')).json()
@@ -152,12 +153,13 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
     another: (others: Partial<GatewayOptions>) => listen(makeGateway({ ...parts, ...others })),
     addCaller,
     renewed,
+    /** Owns the database: sees everything. */
+    admin,
     async setRequestsPerMinute(tenantId: string, limit: number) {
-      const admin = connect(connection, 1)
       await admin`update tenants set requests_per_minute = ${limit} where id = ${tenantId}`
-      await admin.close()
     },
     async close() {
+      await admin.close()
       await parts.database.close()
       await parts.bus.close()
       await parts.gate.close()

@@ -1,23 +1,46 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { AppError } from '../../lib/errors.ts'
-import { connectBot, disconnectBot } from '../../messaging/bot-status.ts'
+import { findPairing, type Pairing } from '../../messaging/bot-pairings.ts'
+import { botStatuses, connectBot, disconnectBot } from '../../messaging/bot-status.ts'
 import { type Bot, findBot, lockBot } from '../../messaging/bots.ts'
+import { capabilitiesOf } from '../../messaging/capabilities.ts'
 import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { type Parts, readInTenant } from '../parts.ts'
-import { describe, found, idempotent, idOf, makeGuard } from '../steps.ts'
+import { inTenant, type Parts, readInTenant } from '../parts.ts'
+import { drawQr } from '../qr-png.ts'
+import { phone, time } from '../schemas.ts'
+import { body, describe, found, idempotent, idOf, makeGuard } from '../steps.ts'
 
 /** How a bot stands with its provider, as its own answer shows it too. */
 export const botStatusFields = {
-  status: v.picklist(['disconnected', 'connecting', 'qr', 'connected', 'logged_out', 'error']),
+  status: v.picklist(botStatuses),
   status_reason: v.nullable(v.string()),
 }
 
 const botStatus = named('BotStatus', v.strictObject(botStatusFields))
+
+const connecting = v.strictObject({
+  ...botStatusFields,
+  pairing_code: v.optional(v.pipe(v.nullable(v.string()), v.description('Null where it did not come in time'))),
+})
+
+const pairing = named(
+  'BotPairing',
+  v.strictObject({
+    qr: v.nullable(v.string()),
+    png: v.nullable(v.string()),
+    pairing_code: v.nullable(v.string()),
+    expires_at: time,
+  }),
+)
+
+/** For a pairing code, and between two looks for it. */
+const codeWaitMs = 10_000
+const codePollMs = 200
 
 const tag = 'Bots'
 
@@ -48,16 +71,27 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
     describe({
       id: 'getBotQr',
       tag,
-      summary: 'The QR code that pairs a bot with its phone',
-      description: "No provider of this version pairs by QR code: their bots are connected by the provider's own keys.",
-      answers: {},
+      summary: 'The code that pairs a bot with its phone',
+      description:
+        'For bots of providers that are paired by a phone, while their status is `qr`: `qr` is the text of the QR code, ' +
+        '`png` the same as a picture (a data URL), `pairing_code` what is typed on the phone where the bot was connected ' +
+        'with a `phone`. Whoever has a code takes the account over, so it takes the permission to change bots. A new one ' +
+        'comes before `expires_at`, and is told by the event `bot.qr`.',
+      answers: { 200: pairing },
       errors: ['not_found', 'conflict'],
     }),
-    may('bots:read'),
+    may('bots:write', { isFresh: true }),
     async context => {
       const id = idOf(context)
-      const one = found(await readInTenant(parts, context, (tx, { tenantId }) => findBot(tx, tenantId, id)), 'bot')
-      throw new AppError('conflict', `A bot of the provider ${one.provider} does not pair by QR code.`)
+      const [one, codes] = await inTenant(parts, context, async (tx, { tenantId }) => [
+        found(await findBot(tx, tenantId, id), 'bot'),
+        await findPairing(tx, parts.sealer, tenantId, id),
+      ])
+      if (!isPaired(one))
+        throw new AppError('conflict', `A bot of the provider ${one.provider} does not pair by QR code.`)
+      if (one.status !== 'qr' || codes === null)
+        throw new AppError('conflict', `There is no code to pair with now: the bot is ${one.status}.`)
+      return context.json(await shownPairing(codes))
     },
   )
   app.post(
@@ -65,14 +99,25 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
     describe({
       id: 'connectBot',
       tag,
-      summary: "Ask the bot's provider whether it may send, and send what was held",
-      description: 'Done a moment later: the status is `connecting` until the provider has answered.',
-      answers: { 202: botStatus },
+      summary: 'Have a bot connect, pair, or be asked for; and send what was held',
+      description:
+        'Done a moment later: the status is `connecting` until the provider has answered. A bot that is paired by a phone ' +
+        'then has a QR code (`GET /api/bots/{id}/qr`); with `phone`, the number of that phone, it has a code to type ' +
+        'there, which is in the answer where it comes within some seconds.',
+      answers: { 202: connecting },
       errors: ['not_found'],
     }),
     may('bots:write'),
     idempotent,
-    context => move(context, 'bot.connecting', connectBot),
+    body(v.strictObject({ phone: v.optional(phone) }), { mayBeEmpty: true }),
+    async context => {
+      const given = context.req.valid('json').phone ?? null
+      const response = await move(context, 'bot.connecting', async (tx, tenantId, bot) => {
+        if (given !== null) refuseUnpaired(bot)
+        await connectBot(tx, tenantId, bot.id, given)
+      })
+      return given === null || response.status !== 202 ? response : await withPairingCode(context, response)
+    },
   )
   app.post(
     '/:id/disconnect',
@@ -81,25 +126,51 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
       tag,
       summary: 'Hold what the bot has to send, until it is connected again',
       description:
-        'What customers write is taken, and answered, all the same: the answers wait. What waits after 24 hours fails.',
+        'What customers write is taken, and answered, all the same: the answers wait. What waits after 24 hours fails. ' +
+        'A session with a phone ends; with `logout` the phone forgets it too, and the bot has to be paired anew.',
       answers: { 202: botStatus },
       errors: ['not_found'],
     }),
     may('bots:write'),
     idempotent,
-    context => move(context, 'bot.disconnected', disconnectBot),
+    body(v.strictObject({ logout: v.optional(v.boolean(), false) }), { mayBeEmpty: true }),
+    context => {
+      const leaving = context.req.valid('json').logout ? 'logout' : 'end'
+      return move(context, 'bot.disconnected', (tx, tenantId, bot) =>
+        disconnectBot(tx, tenantId, bot.id, isPaired(bot) ? leaving : null),
+      )
+    },
   )
+
+  /** The answer with the code to type, which is waited for: it is in nobody's log, and kept with no answer. */
+  async function withPairingCode(context: Context<Env>, response: Response): Promise<Response> {
+    const id = idOf(context)
+    const { tenantId } = context.get('caller')
+    const answered = v.parse(botStatus, await response.json())
+    let code: string | null = null
+    for (const end = parts.clock.now() + codeWaitMs; code === null && parts.clock.now() < end; ) {
+      await Bun.sleep(codePollMs)
+      const codes = await parts.database.read({ role: 'app', tenantId }, tx =>
+        findPairing(tx, parts.sealer, tenantId, id),
+      )
+      code = codes?.pairingCode ?? null
+    }
+    return new Response(JSON.stringify({ ...answered, pairing_code: code }), {
+      status: response.status,
+      headers: response.headers,
+    })
+  }
 
   /** Changes how a bot is connected. */
   async function move(
     context: Context<Env>,
     action: string,
-    work: (tx: Transaction, tenantId: string, id: string) => Promise<void>,
+    work: (tx: Transaction, tenantId: string, bot: Bot) => Promise<void>,
   ): Promise<Response> {
     const id = idOf(context)
     const response = await answerChange(parts, context, 202, async (tx, { tenantId }, record) => {
       const before = found(await lockBot(tx, tenantId, id), 'bot')
-      await work(tx, tenantId, id)
+      await work(tx, tenantId, before)
       const after = found(await findBot(tx, tenantId, id), 'bot')
       record({ action, resource: 'bots', id, before, after, events: statusEvents(before, after) })
       return statusOf(after)
@@ -109,6 +180,22 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
   }
 
   return app
+}
+
+/** Whether a phone pairs the bot. */
+function isPaired({ provider, config }: Bot): boolean {
+  return capabilitiesOf(provider, config).pairing === 'phone'
+}
+
+function refuseUnpaired(bot: Bot): void {
+  if (isPaired(bot)) return
+  const message = `A bot of the provider ${bot.provider} is not paired with a phone`
+  throw new AppError('invalid', 'The bot cannot be paired by a code.', [{ path: 'phone', message }])
+}
+
+async function shownPairing({ qr, pairingCode, expiresAt }: Pairing) {
+  const png = qr === null ? null : await drawQr(qr)
+  return { qr, png, pairing_code: pairingCode, expires_at: expiresAt }
 }
 
 function statusOf({ status, status_reason }: Bot) {

@@ -33,6 +33,7 @@ import {
 } from '../steps.ts'
 import { botConnectionRoutes, botStatusFields, statusEvents } from './bot-connection.ts'
 import { botMessageRoutes } from './bot-messages.ts'
+import { botWebhookRoutes } from './bot-webhooks.ts'
 
 const provider = v.picklist(providerNames, `Must be one of ${providerNames.join(', ')}`)
 const config = shownAs(
@@ -191,6 +192,7 @@ export function botRoutes(parts: Parts): Hono<Env> {
   )
   app.route('/', botConnectionRoutes(parts))
   app.route('/', botMessageRoutes(parts))
+  app.route('/', botWebhookRoutes(parts))
   return app
 }
 
