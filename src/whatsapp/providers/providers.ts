@@ -1,8 +1,9 @@
 import type { ProviderParts, WhatsAppProvider } from '../provider.ts'
 import { metaProvider } from './meta.ts'
+import { twilioProvider } from './twilio.ts'
 
 /** Every provider: a new one is a file beside this, and a line here. */
-const factories: readonly ((parts: ProviderParts) => WhatsAppProvider)[] = [metaProvider]
+const factories: readonly ((parts: ProviderParts) => WhatsAppProvider)[] = [metaProvider, twilioProvider]
 
 export function makeProviders(parts: ProviderParts): ReadonlyMap<string, WhatsAppProvider> {
   return new Map(factories.map(make => make(parts)).map(provider => [provider.name, provider]))
