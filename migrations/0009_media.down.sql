@@ -1,0 +1,2 @@
+drop index messages_media;
+drop table media;
