@@ -4,6 +4,7 @@ import { type BotConfig, emptyWebhook, type Webhook } from '../provider.ts'
 import { classify, explain } from './cloud/errors.ts'
 import { parseCloudWebhook } from './cloud/parse-webhook.ts'
 import { metaProvider } from './meta.ts'
+import { botWith, fileOf, partsWith, startProvider, webhookOf } from './provider.fixture.ts'
 
 const number = '100000000000010'
 const config = {
@@ -15,8 +16,7 @@ const config = {
 const provider = providerAt('http://127.0.0.1:1/v25.0')
 
 function providerAt(META_BASE_URL: string) {
-  const other = { PUBLIC_URL: 'http://localhost', OFFICIAL_BASE_URL: null, TWILIO_BASE_URL: null }
-  return metaProvider({ config: { META_BASE_URL, ...other } })
+  return metaProvider(partsWith({ META_BASE_URL }))
 }
 
 const bot = botWith(config)
@@ -25,18 +25,13 @@ function reasonsOf({ ignored }: Webhook) {
   return ignored.map(part => part.reason)
 }
 
-function botWith(config: BotConfig) {
-  return { tenantId: 'tenant', id: 'bot', config }
-}
-
 function isTaken(request: ReturnType<typeof signed>, given: BotConfig): boolean {
   const handled = provider.handleWebhook(request, botWith(given))
   return 'kind' in handled && handled.kind === 'read'
 }
 
 function signed(body: string, signature: string) {
-  const headers = new Headers({ 'x-hub-signature-256': signature })
-  return { headers, url: 'http://localhost/', body: new TextEncoder().encode(body) }
+  return webhookOf(body, { 'x-hub-signature-256': signature })
 }
 
 describe('signature', () => {
@@ -403,3 +398,104 @@ async function connects(sockets: Socket[], port: number): Promise<boolean> {
   const connected = new Promise<boolean>(resolve => socket.on('connect', () => resolve(true)))
   return await Promise.race([connected, Bun.sleep(500).then(() => false)])
 }
+
+describe('files', () => {
+  const image = {
+    to: { kind: 'phone', value: '+12025550143' },
+    content: { type: 'image', media_id: 'ours', caption: 'Label' },
+    reference: 'r',
+  } as const
+
+  /** A provider that takes uploads, and sends of the uploads that it knows. */
+  function startMeta(known: Set<string>) {
+    const meta = startProvider(({ path, text }) => {
+      if (path.endsWith('/media')) {
+        const id = `up-${known.size + 1}`
+        known.add(id)
+        return Response.json({ id })
+      }
+      const id = JSON.parse(text).image.id
+      if (known.has(id)) return Response.json({ messages: [{ id: `wamid.${id}` }] })
+      return Response.json({ error: { code: 131053, message: 'Media upload error' } }, { status: 400 })
+    })
+    return { ...meta, parts: partsWith({ META_BASE_URL: `${meta.url}/v25.0` }) }
+  }
+
+  test('a file is handed over once, and again when Meta has forgotten it', async () => {
+    const known = new Set<string>()
+    const { asked, parts, stop } = startMeta(known)
+    const { sendMessage } = metaProvider(parts)
+    const send = () => sendMessage({ ...image, file: fileOf('pixels') }, bot, AbortSignal.timeout(2_000))
+    expect(await send()).toEqual({ kind: 'sent', providerMessageId: 'wamid.up-1' })
+    expect(await send()).toEqual({ kind: 'sent', providerMessageId: 'wamid.up-1' })
+    known.clear()
+    known.add('another')
+    expect(await send()).toEqual({ kind: 'sent', providerMessageId: 'wamid.up-2' })
+    expect(asked.map(({ path }) => path.slice(path.lastIndexOf('/')))).toEqual([
+      ...['/media', '/messages', '/messages', '/messages', '/media', '/messages'],
+    ])
+    expect(asked[0]?.headers.get('authorization')).toBe('Bearer token')
+    expect(asked[0]?.text).toContain('pixels')
+    await stop()
+  })
+
+  test('a file that cannot be handed over leaves no message in doubt', async () => {
+    for (const [answer, expected] of [
+      [Response.json({ error: { code: 190, message: 'no' } }, { status: 401 }), { kind: 'account' }],
+      [new Response('<html>', { status: 502 }), { kind: 'retry', error: { code: 'upload_failed' } }],
+      [Response.json({ error: { code: 100, message: 'type' } }, { status: 400 }), { kind: 'failed' }],
+    ] as const) {
+      const { url, stop } = startProvider(() => answer.clone())
+      const { sendMessage } = metaProvider(partsWith({ META_BASE_URL: url }))
+      const result = await sendMessage({ ...image, file: fileOf('pixels') }, bot, AbortSignal.timeout(2_000))
+      expect(result).toMatchObject(expected)
+      await stop()
+    }
+  })
+
+  test("a customer's file is got under the token, wherever Meta says that it is", async () => {
+    const meta = startProvider(({ path }) =>
+      path.startsWith('/v25.0/55')
+        ? Response.json({ url: `${meta.url}/file?ext=1`, mime_type: 'image/png', file_size: 6, id: '55' })
+        : new Response('pixels'),
+    )
+    const { fetchMedia } = metaProvider(partsWith({ META_BASE_URL: `${meta.url}/v25.0` }))
+    const found = await fetchMedia?.({ id: '55' }, bot, AbortSignal.timeout(2_000))
+    expect(found).toMatchObject({ kind: 'found', mimeType: 'image/png', bytes: 6 })
+    if (found?.kind === 'found') expect(await new Response(found.body).text()).toBe('pixels')
+    expect(meta.asked.map(({ headers }) => headers.get('authorization'))).toEqual(['Bearer token', 'Bearer token'])
+    await meta.stop()
+  })
+
+  test('a file that is gone is given up, and one that cannot be had now is asked for again', async () => {
+    for (const [status, kind] of [
+      [400, 'failed'],
+      [404, 'failed'],
+      [429, 'retry'],
+      [500, 'retry'],
+      [401, 'retry'],
+    ] as const) {
+      const { url, stop } = startProvider(() => Response.json({ error: { code: 100, message: 'x' } }, { status }))
+      const { fetchMedia } = metaProvider(partsWith({ META_BASE_URL: url }))
+      expect([status, (await fetchMedia?.({ id: '55' }, bot, AbortSignal.timeout(2_000)))?.kind]).toEqual([
+        status,
+        kind,
+      ])
+      await stop()
+    }
+  })
+})
+
+test('a message is marked as read, with somebody typing where it is asked for', async () => {
+  const meta = startProvider(() => Response.json({ success: true }))
+  const { markRead } = metaProvider(partsWith({ META_BASE_URL: meta.url }))
+  const from = { kind: 'phone', value: '+12025550143' } as const
+  for (const isTyping of [false, true])
+    await markRead?.({ providerMessageId: 'wamid.1', from, isTyping }, bot, AbortSignal.timeout(2_000))
+  const read = { messaging_product: 'whatsapp', status: 'read', message_id: 'wamid.1' }
+  expect(meta.asked.map(({ text }) => JSON.parse(text))).toEqual([
+    read,
+    { ...read, typing_indicator: { type: 'text' } },
+  ])
+  await meta.stop()
+})

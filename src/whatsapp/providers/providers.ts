@@ -1,9 +1,14 @@
 import type { ProviderParts, WhatsAppProvider } from '../provider.ts'
 import { metaProvider } from './meta.ts'
+import { officialProvider } from './official.ts'
 import { twilioProvider } from './twilio.ts'
 
 /** Every provider: a new one is a file beside this, and a line here. */
-const factories: readonly ((parts: ProviderParts) => WhatsAppProvider)[] = [metaProvider, twilioProvider]
+const factories: readonly ((parts: ProviderParts) => WhatsAppProvider)[] = [
+  metaProvider,
+  officialProvider,
+  twilioProvider,
+]
 
 export function makeProviders(parts: ProviderParts): ReadonlyMap<string, WhatsAppProvider> {
   return new Map(factories.map(make => make(parts)).map(provider => [provider.name, provider]))

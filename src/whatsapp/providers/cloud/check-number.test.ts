@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from 'bun:test'
 import { metaProvider } from '../meta.ts'
+import { botWith, partsWith } from '../provider.fixture.ts'
 
 const config = { phone_number_id: '100000000000010', access_token: 'token', app_secret: 's', verify_token: 'v' }
 
-const bot = { tenantId: 'tenant', id: 'bot', config }
+const bot = botWith(config)
 
 function providerAt(META_BASE_URL: string) {
-  const other = { PUBLIC_URL: 'http://localhost', OFFICIAL_BASE_URL: null, TWILIO_BASE_URL: null }
-  return metaProvider({ config: { META_BASE_URL, ...other } })
+  return metaProvider(partsWith({ META_BASE_URL }))
 }
 
 let server: ReturnType<typeof Bun.serve> | undefined
