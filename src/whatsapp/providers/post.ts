@@ -1,3 +1,5 @@
+import type { Fetch } from '../../lib/guarded-fetch.ts'
+
 /** How a POST ended: with an answer, or without one. `tookNothing`: it is certain that no body left. */
 export type Posted =
   | { readonly kind: 'answered'; readonly status: number; readonly text: string }
@@ -5,8 +7,15 @@ export type Posted =
 
 export type Post = (
   url: string,
-  request: { readonly headers: Readonly<Record<string, string>>; readonly body: string; readonly signal: AbortSignal },
+  request: {
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string | StreamedBody
+    readonly signal: AbortSignal
+  },
 ) => Promise<Posted>
+
+/** A body that is read as it leaves, and never held: `bytes` of them, from the beginning each time. */
+export type StreamedBody = { readonly bytes: number; readonly open: () => ReadableStream<Uint8Array> }
 
 /** After the last answer, until a body is watched: a connection that hangs is then told from an answer that does not come. */
 const quietMs = 1_000
@@ -16,17 +25,18 @@ const quietMs = 1_000
  * did. But it asks a streamed body for its bytes only once the connection stands, TLS included (Bun 1.4.5; with a
  * Content-Length it is byte for byte the same request): a body that was never asked for did not leave. A stream costs 30
  * µs of CPU more than a text (20), so while the provider answers the body is a text, and a timeout is taken for one after
- * the body left.
+ * the body left. `send`: what asks, for addresses that tenants write.
  */
-export function makePost(): Post {
+export function makePost(send: Fetch = fetch): Post {
   let answeredAt = Number.NEGATIVE_INFINITY
   return async (url, { headers, body, signal }) => {
-    const watched = performance.now() - answeredAt > quietMs ? watch(body) : undefined
+    const isWatched = typeof body !== 'string' || performance.now() - answeredAt > quietMs
+    const watched = isWatched ? watch(typeof body === 'string' ? streamedText(body) : body) : undefined
     try {
-      const response = await fetch(url, {
+      const response = await send(url, {
         method: 'POST',
         headers: { ...headers, ...(watched && { 'content-length': String(watched.bytes) }) },
-        body: watched?.stream ?? body,
+        ...(watched ? { body: watched.stream } : typeof body === 'string' && { body }),
         signal,
         redirect: 'manual',
       })
@@ -39,27 +49,47 @@ export function makePost(): Post {
   }
 }
 
-/** A body that knows whether it was asked for. Once closed, it is not given any more. */
-function watch(body: string) {
-  const bytes = new TextEncoder().encode(body)
+function streamedText(text: string): StreamedBody {
+  const bytes = new TextEncoder().encode(text)
+  return {
+    bytes: bytes.length,
+    open: () =>
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(bytes)
+          controller.close()
+        },
+      }),
+  }
+}
+
+/** A body that knows whether all of it was asked for: of less, nothing can be made. Once closed, it is not given any more. */
+function watch({ bytes, open }: StreamedBody) {
   let state: 'kept' | 'given' | 'closed' = 'kept'
+  let given = 0
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   const stream = new ReadableStream<Uint8Array>(
     {
-      pull(controller) {
+      async pull(controller) {
+        reader ??= open().getReader()
+        const { value } = await reader.read()
         if (state === 'closed') return controller.error(new Error('The request is over'))
-        state = 'given'
-        controller.enqueue(bytes)
-        controller.close()
+        given += value?.length ?? 0
+        if (given >= bytes) state = 'given'
+        if (value !== undefined) controller.enqueue(value)
+        if (value === undefined || given >= bytes) controller.close()
       },
+      cancel: () => reader?.cancel(),
     },
     { highWaterMark: 0 },
   )
   return {
     stream,
-    bytes: bytes.length,
+    bytes,
     close(): 'kept' | 'given' {
       if (state === 'given') return 'given'
       state = 'closed'
+      void reader?.cancel().catch(() => undefined)
       return 'kept'
     },
   }
