@@ -1,0 +1,175 @@
+import * as v from 'valibot'
+import {
+  type Connection,
+  emptyWebhook,
+  type Ignored,
+  type IgnoredReason,
+  type InboundMedia,
+  type ReceivedMessage,
+  type ReceivedStatus,
+  type Webhook,
+} from '../../provider.ts'
+import { readSender } from '../web-content/read-jid.ts'
+import { readSeconds } from '../web-content/read-web-file.ts'
+import { readWebMessage } from '../web-content/read-web-message.ts'
+import { readWebStatus } from '../web-content/read-web-status.ts'
+import { closedBecause, pairingOf, stateOf, unscanned } from './read-state.ts'
+
+type Found = {
+  messages: ReceivedMessage[]
+  statuses: ReceivedStatus[]
+  connection: Connection | null
+  ignored: Ignored[]
+}
+type Reader = (found: Found, data: unknown, now: Date) => void
+
+const bodySchema = v.object({ event: v.string(), instance: v.string(), data: v.optional(v.unknown()) })
+
+/**
+ * Reads a webhook of Evolution API 2: one event of one instance. `instance`: the only one taken. Events come as
+ * `messages.upsert`, `messages-upsert` or `MESSAGES_UPSERT`, by version and setting. `now` stands for the time of what
+ * has none: Evolution's `date_time` is a local time that claims to be UTC.
+ */
+export function parseEvolutionWebhook(body: unknown, instance: string, now: Date): Webhook {
+  const found: Found = { messages: [], statuses: [], connection: null, ignored: [] }
+  const parsed = v.safeParse(bodySchema, body)
+  if (!parsed.success) ignore(found, 'malformed', body)
+  else if (parsed.output.instance !== instance) ignore(found, 'other_number', withoutKey(body))
+  else readEvent(found, parsed.output.event.toLowerCase().replace(/[_-]/g, '.'), parsed.output.data, now)
+  return { ...emptyWebhook, ...found }
+}
+
+function readEvent(found: Found, event: string, data: unknown, now: Date): void {
+  const reader = readers.get(event)
+  // One object each; a list in versions before 2.
+  if (reader !== undefined) for (const item of Array.isArray(data) ? data : [data]) reader(found, item, now)
+  else ignore(found, otherEvents.has(event) ? 'other_event' : 'unknown_event', { event, data })
+}
+
+function ignore(found: Found, reason: IgnoredReason, raw: unknown): void {
+  found.ignored.push({ reason, raw })
+}
+
+/** The body without the instance's key, which some servers put into it. */
+function withoutKey(body: unknown): unknown {
+  const fields = typeof body === 'object' && body !== null ? Object.entries(body) : []
+  return Object.fromEntries(fields.filter(([name]) => name !== 'apikey'))
+}
+
+const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  ['messages.upsert', readMessage],
+  ['messages.update', readStatus],
+  ['send.message', (found, data) => ignore(found, 'own_message', data)],
+  ['qrcode.updated', readCode],
+  ['connection.update', readConnection],
+  ['status.instance', readClosed],
+  ['logout.instance', found => tell(found, closedBecause(401))],
+])
+
+/** What Evolution tells of besides (evolution-api, `Events`). */
+const otherEvents: ReadonlySet<string> = new Set(
+  [
+    ...['application.startup', 'instance.create', 'instance.delete', 'remove.instance', 'creds.update', 'call'],
+    ...['messages.set', 'messages.edited', 'messages.delete', 'messaging.history.set', 'send.message.update'],
+    ...['contacts.set', 'contacts.upsert', 'contacts.update', 'presence.update', 'labels.edit', 'labels.association'],
+    ...['chats.set', 'chats.update', 'chats.upsert', 'chats.delete', 'groups.upsert', 'groups.update', 'group.update'],
+    ...['group.participants.update', 'typebot.start', 'typebot.change.status'],
+  ].values(),
+)
+
+const messageSchema = v.object({
+  key: v.looseObject({
+    id: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
+    remoteJid: v.string(),
+    fromMe: v.nullish(v.boolean(), false),
+  }),
+  pushName: v.nullish(v.string(), null),
+  message: v.optional(v.unknown()),
+  messageTimestamp: v.optional(v.unknown()),
+})
+
+function readMessage(found: Found, raw: unknown): void {
+  const parsed = v.safeParse(messageSchema, raw)
+  if (!parsed.success) return ignore(found, 'malformed', raw)
+  const { key, pushName, message, messageTimestamp } = parsed.output
+  if (key.fromMe) return ignore(found, 'own_message', raw)
+  const sender = readSender(key)
+  if (sender?.kind === 'group') return ignore(found, 'group_message', raw)
+  if (sender?.kind === 'other') return ignore(found, 'other_event', raw)
+  const at = readSeconds(messageTimestamp)
+  if (sender === null || at === null) return ignore(found, 'malformed', raw)
+  const read = readWebMessage(message, key.id)
+  if (read === null) return ignore(found, 'other_event', raw)
+  const media = read.file === null ? undefined : mediaOf(message, key.id, read.file.mimeType)
+  const from = { identities: sender.identities, name: pushName || null }
+  found.messages.push({ providerMessageId: key.id, sender: from, content: read.content, media, at })
+}
+
+/** Beside the content: the file itself where the webhook's `base64` is on, its address where Evolution has a store. */
+const filesSchema = v.object({
+  base64: v.nullish(v.pipe(v.string(), v.minLength(1), v.base64())),
+  mediaUrl: v.nullish(v.pipe(v.string(), v.minLength(1), v.maxLength(2_048))),
+})
+
+/** Evolution keeps the file by the id of its message. */
+function mediaOf(message: unknown, id: string, mimeType: string): InboundMedia {
+  const parsed = v.safeParse(filesSchema, message)
+  const { base64, mediaUrl } = parsed.success ? parsed.output : {}
+  if (base64) return { kind: 'bytes', bytes: Buffer.from(base64, 'base64') }
+  return { kind: 'source', source: { id, mime_type: mimeType, ...(mediaUrl && { url: mediaUrl }) } }
+}
+
+const statusSchema = v.object({
+  keyId: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
+  fromMe: v.nullish(v.boolean(), true),
+  status: v.unknown(),
+})
+
+/** Of a customer's message it says only that we have read it. */
+function readStatus(found: Found, raw: unknown, now: Date): void {
+  const parsed = v.safeParse(statusSchema, raw)
+  if (!parsed.success) return ignore(found, 'malformed', raw)
+  const { keyId, fromMe } = parsed.output
+  const status = readWebStatus(parsed.output.status)
+  if (!fromMe || status === null || status === 'pending') return ignore(found, 'other_event', raw)
+  const error = status === 'failed' ? refusedByWhatsApp : null
+  found.statuses.push({ providerMessageId: keyId, status, error, at: now, reference: null })
+}
+
+const refusedByWhatsApp = {
+  code: 'ERROR',
+  message:
+    'WhatsApp did not take the message, and Evolution does not say why. Look at the phone: an account that wrote to many ' +
+    'new chats may be kept from new ones for a while.',
+}
+
+const text = v.nullish(v.string(), null)
+const codeSchema = v.object({ qrcode: v.object({ code: text, pairingCode: text }) })
+
+function readCode(found: Found, raw: unknown, now: Date): void {
+  const parsed = v.safeParse(codeSchema, raw)
+  if (parsed.success) return tell(found, pairingOf(parsed.output.qrcode.code, parsed.output.qrcode.pairingCode, now))
+  if (v.is(v.object({ statusCode: v.number() }), raw)) return tell(found, unscanned)
+  ignore(found, 'malformed', raw)
+}
+
+const connectionSchema = v.object({ state: v.string(), statusReason: v.nullish(v.number(), null) })
+
+function readConnection(found: Found, raw: unknown): void {
+  const parsed = v.safeParse(connectionSchema, raw)
+  const connection = parsed.success ? stateOf(parsed.output.state, parsed.output.statusReason) : null
+  if (connection === null) ignore(found, 'malformed', raw)
+  else tell(found, connection)
+}
+
+const closedSchema = v.object({ status: v.literal('closed'), disconnectionReasonCode: v.nullish(v.number(), null) })
+
+function readClosed(found: Found, raw: unknown): void {
+  const parsed = v.safeParse(closedSchema, raw)
+  if (parsed.success) tell(found, closedBecause(parsed.output.disconnectionReasonCode))
+  else ignore(found, 'malformed', raw)
+}
+
+function tell(found: Found, connection: Connection | null): void {
+  found.connection = connection
+}
