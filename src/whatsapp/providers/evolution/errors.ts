@@ -16,7 +16,7 @@ const fewTries: Class = { kind: 'retry', pace: 'soon', triesMax: 3 }
  * parts threw (evolution-api, `whatsapp.baileys.service.ts`). All but one of these came before the message went out.
  */
 const table: readonly Known[] = [
-  [/status code 4\d\d/i, failed, 'media_refused', 'The address of the file does not give it to Evolution'],
+  [/status code 4(?!08|29)\d\d/i, failed, 'media_refused', 'The address of the file does not give it to Evolution'],
   [
     /AxiosError|fetch stream|getaddrinfo|ENOTFOUND|status code \d/i,
     fewTries,
@@ -50,7 +50,10 @@ const table: readonly Known[] = [
 const account: Class = { kind: 'account' }
 
 /** What a status means, whatever the body says. */
-const byStatus: ReadonlyMap<number, readonly [kind: Class, code: string, sentence: string]> = new Map([
+const byStatus: ReadonlyMap<number, readonly [kind: Class, code: string, sentence: string]> = new Map<
+  number,
+  readonly [Class, string, string]
+>([
   [401, [account, 'unauthorized', 'Evolution refuses the api_key: put the right one into the bot']],
   [403, [account, 'forbidden', 'Evolution refuses this api_key for the instance: put the right one into the bot']],
   [404, [account, 'not_found', 'Evolution has no such instance, or is not at base_url: connect the bot again']],

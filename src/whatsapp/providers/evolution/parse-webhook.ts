@@ -33,7 +33,7 @@ const bodySchema = v.object({ event: v.string(), instance: v.string(), data: v.o
 export function parseEvolutionWebhook(body: unknown, instance: string, now: Date): Webhook {
   const found: Found = { messages: [], statuses: [], connection: null, ignored: [] }
   const parsed = v.safeParse(bodySchema, body)
-  if (!parsed.success) ignore(found, 'malformed', body)
+  if (!parsed.success) ignore(found, 'malformed', withoutKey(body))
   else if (parsed.output.instance !== instance) ignore(found, 'other_number', withoutKey(body))
   else readEvent(found, parsed.output.event.toLowerCase().replace(/[_-]/g, '.'), parsed.output.data, now)
   return { ...emptyWebhook, ...found }
@@ -52,8 +52,8 @@ function ignore(found: Found, reason: IgnoredReason, raw: unknown): void {
 
 /** The body without the instance's key, which some servers put into it. */
 function withoutKey(body: unknown): unknown {
-  const fields = typeof body === 'object' && body !== null ? Object.entries(body) : []
-  return Object.fromEntries(fields.filter(([name]) => name !== 'apikey'))
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  return Object.fromEntries(Object.entries(body).filter(([name]) => name !== 'apikey'))
 }
 
 const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
@@ -67,15 +67,13 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
 ])
 
 /** What Evolution tells of besides (evolution-api, `Events`). */
-const otherEvents: ReadonlySet<string> = new Set(
-  [
-    ...['application.startup', 'instance.create', 'instance.delete', 'remove.instance', 'creds.update', 'call'],
-    ...['messages.set', 'messages.edited', 'messages.delete', 'messaging.history.set', 'send.message.update'],
-    ...['contacts.set', 'contacts.upsert', 'contacts.update', 'presence.update', 'labels.edit', 'labels.association'],
-    ...['chats.set', 'chats.update', 'chats.upsert', 'chats.delete', 'groups.upsert', 'groups.update', 'group.update'],
-    ...['group.participants.update', 'typebot.start', 'typebot.change.status'],
-  ].values(),
-)
+const otherEvents: ReadonlySet<string> = new Set([
+  ...['application.startup', 'instance.create', 'instance.delete', 'remove.instance', 'creds.update', 'call'],
+  ...['messages.set', 'messages.edited', 'messages.delete', 'messaging.history.set', 'send.message.update'],
+  ...['contacts.set', 'contacts.upsert', 'contacts.update', 'presence.update', 'labels.edit', 'labels.association'],
+  ...['chats.set', 'chats.update', 'chats.upsert', 'chats.delete', 'groups.upsert', 'groups.update', 'group.update'],
+  ...['group.participants.update', 'typebot.start', 'typebot.change.status'],
+])
 
 const messageSchema = v.object({
   key: v.looseObject({
@@ -90,16 +88,16 @@ const messageSchema = v.object({
 
 function readMessage(found: Found, raw: unknown): void {
   const parsed = v.safeParse(messageSchema, raw)
-  if (!parsed.success) return ignore(found, 'malformed', raw)
+  if (!parsed.success) return void ignore(found, 'malformed', raw)
   const { key, pushName, message, messageTimestamp } = parsed.output
-  if (key.fromMe) return ignore(found, 'own_message', raw)
+  if (key.fromMe) return void ignore(found, 'own_message', raw)
   const sender = readSender(key)
-  if (sender?.kind === 'group') return ignore(found, 'group_message', raw)
-  if (sender?.kind === 'other') return ignore(found, 'other_event', raw)
   const at = readSeconds(messageTimestamp)
-  if (sender === null || at === null) return ignore(found, 'malformed', raw)
+  if (sender === null || at === null) return void ignore(found, 'malformed', raw)
+  if (sender.kind !== 'person')
+    return void ignore(found, sender.kind === 'group' ? 'group_message' : 'other_event', raw)
   const read = readWebMessage(message, key.id)
-  if (read === null) return ignore(found, 'other_event', raw)
+  if (read === null) return void ignore(found, 'other_event', raw)
   const media = read.file === null ? undefined : mediaOf(message, key.id, read.file.mimeType)
   const from = { identities: sender.identities, name: pushName || null }
   found.messages.push({ providerMessageId: key.id, sender: from, content: read.content, media, at })
@@ -128,10 +126,10 @@ const statusSchema = v.object({
 /** Of a customer's message it says only that we have read it. */
 function readStatus(found: Found, raw: unknown, now: Date): void {
   const parsed = v.safeParse(statusSchema, raw)
-  if (!parsed.success) return ignore(found, 'malformed', raw)
+  if (!parsed.success) return void ignore(found, 'malformed', raw)
   const { keyId, fromMe } = parsed.output
   const status = readWebStatus(parsed.output.status)
-  if (!fromMe || status === null || status === 'pending') return ignore(found, 'other_event', raw)
+  if (!fromMe || status === null || status === 'pending') return void ignore(found, 'other_event', raw)
   const error = status === 'failed' ? refusedByWhatsApp : null
   found.statuses.push({ providerMessageId: keyId, status, error, at: now, reference: null })
 }
@@ -148,8 +146,9 @@ const codeSchema = v.object({ qrcode: v.object({ code: text, pairingCode: text }
 
 function readCode(found: Found, raw: unknown, now: Date): void {
   const parsed = v.safeParse(codeSchema, raw)
-  if (parsed.success) return tell(found, pairingOf(parsed.output.qrcode.code, parsed.output.qrcode.pairingCode, now))
-  if (v.is(v.object({ statusCode: v.number() }), raw)) return tell(found, unscanned)
+  if (parsed.success)
+    return void tell(found, pairingOf(parsed.output.qrcode.code, parsed.output.qrcode.pairingCode, now))
+  if (v.is(v.object({ statusCode: v.number() }), raw)) return void tell(found, unscanned)
   ignore(found, 'malformed', raw)
 }
 
