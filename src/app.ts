@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
 import { actions } from './commerce/actions/actions.ts'
 import type { Config } from './config.ts'
@@ -12,6 +13,7 @@ import { opsRoutes } from './lib/ops.ts'
 import { type Peer, type Server, type SocketHandlers, serve } from './lib/serve.ts'
 import type { Bus } from './stores/bus.ts'
 import { type Feed, makeFeed } from './stores/feed.ts'
+import { type Files, makeFiles } from './stores/files.ts'
 import type { Health } from './stores/health.ts'
 import { makeMemoryBus } from './stores/memory/bus.ts'
 import { makeMemoryGate } from './stores/memory/request-gate.ts'
@@ -43,6 +45,7 @@ type Parts = {
   readonly gate: RequestGate
   readonly feed: Feed
   readonly sealer: Sealer
+  readonly files: Files
   /** Whether this is the only process on its database. */
   readonly isAlone: boolean
   readonly health: () => Promise<Health>
@@ -119,6 +122,7 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
       gate,
       feed: makeFeed({ bus, gate, log }),
       sealer,
+      files: makeFiles(join(config.DASHOFFICE_DATA_DIR, 'media')),
       isAlone,
       health,
     }

@@ -3,6 +3,7 @@ import type { Ids } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
+import { type InboundMedia, insertInboundMedia, type MediaOfMessage } from './insert-media.ts'
 import { RaceLost, type Resolved, resolveCustomers, type Sender } from './resolve-customers.ts'
 
 /** A customer's message as a provider's webhook brought it, for a bot that is known. */
@@ -13,6 +14,8 @@ export type InboundMessage = {
   readonly providerMessageId: string
   readonly sender: Sender
   readonly content: InboundContent
+  /** The file that the content names, where it is kept here. */
+  readonly media?: InboundMedia | undefined
   /** When the customer wrote, by the provider's clock. */
   readonly at: Date
 }
@@ -201,10 +204,16 @@ async function store(
   // leave a customer or a conversation behind that only it asked for.
   const createdAt = result?.at ?? null
   if (createdAt === null || result?.stored !== messages.length) throw new RaceLost()
-  return messages.map((message, index) => ({
+  const stored = messages.map((message, index) => ({
     message,
     conversationId: conversationIds[index] ?? '',
     id: messageIds[index] ?? '',
     createdAt,
   }))
+  await insertInboundMedia(tx, stored.flatMap(mediaOf))
+  return stored
+}
+
+function mediaOf({ message: { botId, media }, conversationId, id: messageId }: StoredMessage): MediaOfMessage[] {
+  return media === undefined ? [] : [{ media, botId, conversationId, messageId }]
 }

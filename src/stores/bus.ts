@@ -4,6 +4,8 @@ export type Topic =
   | 'inbox'
   /** A row waits in the outbox. */
   | 'outbox'
+  /** A customer's file waits to be got from its provider. */
+  | 'media'
   /** A bot was changed or removed; the payload is its id. */
   | 'bot.changed'
   /** A user, an API key or a tenant's limit was changed or removed; the payload is the id of the user, key or tenant. */

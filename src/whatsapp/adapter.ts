@@ -13,6 +13,7 @@ import { findBotWithSecrets } from '../messaging/find-bot.ts'
 import { makeProviderMemo } from '../messaging/provider-memo.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
+import type { Files } from '../stores/files.ts'
 import type { Health } from '../stores/health.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import { makeBotCache } from './bot-cache.ts'
@@ -43,6 +44,7 @@ type Options = {
   readonly log: Log
   readonly metrics: Metrics
   readonly sealer: Sealer
+  readonly files: Files
   readonly health: () => Promise<Health>
   readonly isAlone: boolean
 }

@@ -10,10 +10,12 @@ import { botEvent, recheckBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { keepIgnored } from '../messaging/ignored-webhooks.ts'
 import { tellOfReceived, tellOfStatuses } from '../messaging/news.ts'
-import { type InboundMessage, type Receipt, receiveMessages } from '../messaging/receive-messages.ts'
+import { type MessageWithMedia, receiveWithMedia } from '../messaging/receive-media.ts'
+import type { Receipt } from '../messaging/receive-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
+import type { Files } from '../stores/files.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
 import type { Connection, IgnoredReason, Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
@@ -55,15 +57,17 @@ export function makeInbound(options: {
   readonly providers: ReadonlyMap<string, WhatsAppProvider>
   readonly clock: Clock
   readonly sealer: Sealer
+  readonly files: Files
 }): Inbound {
   const { database, bus, feed, ids, log, metrics, bots, providers, clock, sealer } = options
-  const messages = makeBatcher<InboundMessage, Receipt>({
+  const messages = makeBatcher<MessageWithMedia, Receipt>({
     batchMax,
     queueMax,
     async work(batch) {
-      const received = await receiveMessages(database, ids, batch)
+      const received = await receiveWithMedia(options, batch)
       tellOfReceived(feed, received)
       if (received.stored.length > 0) bus.publish('inbox')
+      if (received.stored.some(({ message }) => message.media?.state === 'pending')) bus.publish('media')
       return received.receipts
     },
   })
