@@ -14,8 +14,9 @@ export type Capabilities = {
   readonly contacts: boolean
   readonly reactions: boolean
   readonly stickers: boolean
-  /** Code units of one text. A longer one goes out in several messages. */
+  /** Code units of one text, and of one with buttons or a list. A longer one goes out in several messages. */
   readonly textLengthMax: number
+  readonly choiceTextLengthMax: number
   /** Whether files that are kept here can be sent: uploaded, or by a link. */
   readonly files: boolean
   /** What a customer can be written to by, best first. */
@@ -33,6 +34,7 @@ const cloud: Capabilities = {
   reactions: true,
   stickers: true,
   textLengthMax: 4_096,
+  choiceTextLengthMax: 1_024,
   files: true,
   addresses: ['phone', 'bsuid'],
 }
@@ -51,12 +53,12 @@ const web: Capabilities = {
 const capabilities: Readonly<Record<ProviderName, Capabilities>> = {
   meta: cloud,
   official: cloud,
-  // A text of Twilio's has 1,600 characters; reactions and contacts cannot be sent ("Messages resource").
+  // A text of Twilio's has 1,600 characters; reactions and contacts cannot be sent ("Messages resource"). A sticker is
+  // an image/webp file ("Guidance on WhatsApp media messages").
   twilio: {
     ...cloud,
     contacts: false,
     reactions: false,
-    stickers: false,
     textLengthMax: 1_600,
     addresses: ['phone'],
   },

@@ -4,7 +4,9 @@ import fc from 'fast-check'
 import { getExpectedTwilioSignature } from 'twilio/lib/webhooks/webhooks.js'
 import { AppError } from '../../lib/errors.ts'
 import type { HandledWebhook, WebhookRequest } from '../provider.ts'
+import { withTwilio } from './twilio/fake-twilio.fixture.ts'
 import {
+  account,
   bot,
   config,
   messageForms,
@@ -156,5 +158,38 @@ describe('whatever comes', () => {
       }),
       { numRuns: 500 },
     )
+  })
+})
+
+describe('a message that was read', () => {
+  const mark = { providerMessageId: 'SM1', from: { kind: 'phone', value: '+12025550143' }, isTyping: true } as const
+
+  test('is marked by showing that an answer is being written', async () => {
+    await withTwilio(
+      () => Response.json({ success: true }),
+      async (baseUrl, asked) => {
+        const { markRead } = twilioProvider(partsAt(baseUrl))
+        await markRead?.(mark, bot, AbortSignal.timeout(2_000))
+        expect(asked).toEqual([
+          {
+            method: 'POST',
+            path: '/v2/Indicators/Typing.json',
+            authorization: `Basic ${btoa(`${account}:${token}`)}`,
+            body: { messageId: 'SM1', channel: 'whatsapp' },
+          },
+        ])
+        await markRead?.({ ...mark, isTyping: false }, bot, AbortSignal.timeout(2_000))
+        expect(asked.length).toBe(1)
+      },
+    )
+  })
+
+  test('what fails is nobody’s loss', async () => {
+    for (const answer of [() => new Response('x', { status: 500 }), () => new Promise<Response>(() => undefined)])
+      await withTwilio(answer, async baseUrl =>
+        expect(await twilioProvider(partsAt(baseUrl)).markRead?.(mark, bot, AbortSignal.timeout(50))).toBeUndefined(),
+      )
+    const gone = twilioProvider(partsAt('http://127.0.0.1:1'))
+    expect(await gone.markRead?.(mark, bot, AbortSignal.timeout(2_000))).toBeUndefined()
   })
 })

@@ -13,7 +13,7 @@ import { explain } from './errors.ts'
 import { contentOf, type Fields, mediaOf } from './read-message.ts'
 import { senderOf } from './twilio-api.ts'
 
-const sidSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64))
+const sidSchema = v.pipe(v.string(), v.regex(/^\w{1,64}$/))
 
 /** What each webhook has. `MessageSid` is missing in those that are about no message. */
 const commonSchema = v.object({ AccountSid: v.string(), MessageSid: sidSchema })
