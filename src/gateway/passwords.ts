@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { passwordLengthMin, weaknessOf } from '../identity/password-strength.ts'
+import { invalid } from '../lib/check-fields.ts'
 import { writtenAs } from './json-schema.ts'
-import { invalid } from './steps.ts'
 
 /** A password that somebody chooses; `mustBeStrong` then holds it against what is known of them. */
 export const newPassword = writtenAs(

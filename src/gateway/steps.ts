@@ -1,12 +1,13 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
 import { uniqueSymbol } from 'hono-openapi'
-import * as v from 'valibot'
+import type * as v from 'valibot'
 import { isBoundedJson } from '../flow/json.ts'
 import { JSON_DEPTH_MAX } from '../flow/limits.ts'
 import type { Caller } from '../identity/callers.ts'
 import type { Permission } from '../identity/permissions.ts'
-import { AppError, type ErrorCode, errorCatalogue, type FieldError } from '../lib/errors.ts'
+import { checkFields, fieldErrorsMax, invalid } from '../lib/check-fields.ts'
+import { AppError, type ErrorCode, errorCatalogue } from '../lib/errors.ts'
 import { readJson } from '../lib/http.ts'
 import { isUuid } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
@@ -19,7 +20,6 @@ import { problemSchema } from './schemas.ts'
 // A route is a list of steps, each of which also says what it adds to the API document.
 
 const bodyBytesMax = 1024 * 1024
-const fieldErrorsMax = 50
 
 type Responses = Record<string, { description: string; content?: Record<string, unknown> }>
 
@@ -169,7 +169,7 @@ export function body<TSchema extends ObjectSchema>(
       refuseUnknownQuery(context)
       const given = isRequired || hasBody(context.req.raw) ? await readStorable(context.req.raw) : {}
       context.set('given', given)
-      context.req.addValidatedData('json', check(schema, given))
+      context.req.addValidatedData('json', checkFields(schema, given))
       await next()
     },
     {
@@ -182,7 +182,7 @@ export function body<TSchema extends ObjectSchema>(
 /** Checks the query: `context.req.valid('query')`. */
 export function query<TSchema extends ObjectSchema>(schema: TSchema): Checked<'query', TSchema> {
   const middleware: MiddlewareHandler<Env> = async (context, next) => {
-    context.req.addValidatedData('query', check(schema, storableJson(context.req.query())))
+    context.req.addValidatedData('query', checkFields(schema, storableJson(context.req.query())))
     await next()
   }
   return Object.assign(middleware, { [uniqueSymbol]: { target: 'query', ...documented(schema, 'input') } })
@@ -233,35 +233,6 @@ async function readStorable(request: Request): Promise<Json> {
       `The body is nested deeper than ${JSON_DEPTH_MAX}, or has a number or a name that is refused.`,
     )
   return storableJson(given)
-}
-
-/** The data as the schema gives it. Throws `invalid` with every field that is wrong, each once. */
-function check<TSchema extends ObjectSchema>(schema: TSchema, data: unknown): v.InferOutput<TSchema> {
-  const parsed = v.safeParse(schema, data)
-  if (parsed.success) return parsed.output
-  const first = new Map(
-    parsed.issues
-      .map(fieldError)
-      .reverse()
-      .map(error => [error.path, error]),
-  )
-  throw invalid([...first.values()].reverse().slice(0, fieldErrorsMax))
-}
-
-/** The error for fields that are wrong. */
-export function invalid(errors: readonly FieldError[]): AppError {
-  const paths = [...new Set(errors.map(error => error.path).filter(path => path !== ''))]
-  const detail = paths.length === 0 ? 'The body is not valid.' : `Not valid: ${paths.slice(0, 5).join(', ')}.`
-  return new AppError('invalid', detail, errors)
-}
-
-/** Says what is expected, never what was given: it may be a secret. */
-function fieldError(issue: v.BaseIssue<unknown>): FieldError {
-  const path = v.getDotPath(issue) ?? ''
-  if (issue.expected === 'never') return { path, message: 'Is not known here' }
-  if (issue.kind === 'schema' && issue.input === undefined) return { path, message: 'Is missing' }
-  if (issue.message.startsWith('Invalid')) return { path, message: `Must be ${issue.expected ?? 'something else'}` }
-  return { path, message: issue.message }
 }
 
 /** The `:id` of the route. What is no id names nothing: `not_found`. */

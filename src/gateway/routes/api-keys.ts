@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { createApiKey, findApiKey, listApiKeys, lockApiKey, revokeApiKey } from '../../identity/api-keys.ts'
 import type { Caller } from '../../identity/callers.ts'
 import { keyScopes, type Permission, withReading } from '../../identity/permissions.ts'
+import { invalid } from '../../lib/check-fields.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange, type Change } from '../change.ts'
 import { named } from '../json-schema.ts'
@@ -10,7 +11,7 @@ import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Parts, readInTenant } from '../parts.ts'
 import { booleanText, searchText, text, time, timeText, uuid } from '../schemas.ts'
-import { body, conditional, describe, found, idempotent, idOf, invalid, makeGuard, mustMatch, query } from '../steps.ts'
+import { body, conditional, describe, found, idempotent, idOf, makeGuard, mustMatch, query } from '../steps.ts'
 
 const scope = v.picklist(keyScopes, `Must be one of ${keyScopes.join(', ')}`)
 const newKey = v.strictObject({

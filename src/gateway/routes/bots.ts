@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { invalid } from '../../lib/check-fields.ts'
 import { AppError } from '../../lib/errors.ts'
 import { configSchemas, maskedSecret, providerNames } from '../../messaging/bot-config.ts'
 import {
@@ -25,7 +26,6 @@ import {
   found,
   idempotent,
   idOf,
-  invalid,
   makeGuard,
   mustMatch,
   notFound,

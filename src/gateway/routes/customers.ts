@@ -12,6 +12,7 @@ import {
   updateCustomer,
 } from '../../commerce/customers.ts'
 import { listCustomers } from '../../commerce/list-customers.ts'
+import { invalid } from '../../lib/check-fields.ts'
 import { AppError } from '../../lib/errors.ts'
 import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
@@ -26,7 +27,6 @@ import {
   found,
   idempotent,
   idOf,
-  invalid,
   makeGuard,
   mustMatch,
   notFound,

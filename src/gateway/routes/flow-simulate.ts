@@ -9,6 +9,7 @@ import type { FlowDocument } from '../../flow/document.ts'
 import { explainedTypes, stepOutcomes } from '../../flow/explain-events.ts'
 import type { FlowLibrary, PublishedFlow } from '../../flow/library.ts'
 import { type SimulatedWorld, startSimulation } from '../../flow/simulate.ts'
+import { invalid } from '../../lib/check-fields.ts'
 import { findFlow } from '../../messaging/flows.ts'
 import { makeFlowLoader } from '../../messaging/load-flows.ts'
 import { findFlowVersion, publishedNames } from '../../messaging/publish-flow.ts'
@@ -19,7 +20,7 @@ import type { Env } from '../options.ts'
 import { outboundContent } from '../outbound.ts'
 import { inTenant, type Parts } from '../parts.ts'
 import { integer, jsonObject, text } from '../schemas.ts'
-import { body, describe, found, idOf, invalid, makeGuard } from '../steps.ts'
+import { body, describe, found, idOf, makeGuard } from '../steps.ts'
 
 const inputsMax = 50
 const versionMax = 2_147_483_647

@@ -13,6 +13,7 @@ import {
   updateOrder,
 } from '../../commerce/orders.ts'
 import type { Caller } from '../../identity/callers.ts'
+import { invalid } from '../../lib/check-fields.ts'
 import { AppError } from '../../lib/errors.ts'
 import { answerChange } from '../change.ts'
 import { named } from '../json-schema.ts'
@@ -38,7 +39,6 @@ import {
   found,
   idempotent,
   idOf,
-  invalid,
   makeGuard,
   mustMatch,
   notFound,

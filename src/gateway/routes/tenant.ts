@@ -1,12 +1,13 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import { findTenant, lockTenant, updateTenant } from '../../identity/tenants.ts'
+import { invalid } from '../../lib/check-fields.ts'
 import { answerChange } from '../change.ts'
 import { named, writtenAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { type Parts, readInTenant } from '../parts.ts'
 import { readOnly, text, time, uuid } from '../schemas.ts'
-import { body, conditional, describe, found, invalid, makeGuard, mustMatch } from '../steps.ts'
+import { body, conditional, describe, found, makeGuard, mustMatch } from '../steps.ts'
 
 const timeZoneMessage = 'Must be a time zone of IANA, like America/Bogota'
 

@@ -16,6 +16,7 @@ import {
   updateUser,
   userStatuses,
 } from '../../identity/users.ts'
+import { invalid } from '../../lib/check-fields.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange, type Change } from '../change.ts'
@@ -25,7 +26,7 @@ import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Parts, readInTenant } from '../parts.ts'
 import { mustBeStrong, newPassword } from '../passwords.ts'
 import { email, readOnly, searchText, text, time, uuid } from '../schemas.ts'
-import { body, conditional, describe, found, idempotent, idOf, invalid, makeGuard, mustMatch, query } from '../steps.ts'
+import { body, conditional, describe, found, idempotent, idOf, makeGuard, mustMatch, query } from '../steps.ts'
 
 const role = v.picklist(roles, `Must be one of ${roles.join(', ')}`)
 const fields = {
