@@ -1,4 +1,5 @@
 import type { ProviderParts, WhatsAppProvider } from '../provider.ts'
+import { evolutionProvider } from './evolution.ts'
 import { metaProvider } from './meta.ts'
 import { officialProvider } from './official.ts'
 import { twilioProvider } from './twilio.ts'
@@ -8,6 +9,7 @@ const factories: readonly ((parts: ProviderParts) => WhatsAppProvider)[] = [
   metaProvider,
   officialProvider,
   twilioProvider,
+  evolutionProvider,
 ]
 
 export function makeProviders(parts: ProviderParts): ReadonlyMap<string, WhatsAppProvider> {

@@ -9,36 +9,27 @@ export type Answer =
 
 export type Call = {
   readonly method: 'GET' | 'POST' | 'DELETE'
-  /** Before the instance: `/instance/connect`. Null: the path is whole. */
-  readonly path: string
-  readonly query?: string
-  /** Whether the instance's name ends the path. */
-  readonly isOfInstance?: boolean
+  readonly url: string
   readonly body?: unknown
 }
 
-/** Asks the Evolution of a bot. Answers are bounded by `fetch`: see `limitAnswers`. */
+/** Asks the Evolution of a bot. Never rejects. How large an answer may be is up to `fetch`: see `limitAnswers`. */
 export async function callEvolution(
   fetch: Fetch,
   config: BotConfig,
-  { method, path, query = '', isOfInstance = true, body }: Call,
+  { method, url, body }: Call,
   signal: AbortSignal,
 ): Promise<Answer> {
   try {
-    const url = isOfInstance ? urlOf(config, path) : `${config.base_url}${path}`
-    const response = await fetch(`${url}${query}`, {
-      method,
-      headers: headersOf(config),
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal,
-      redirect: 'manual',
-    })
+    const json = body === undefined ? {} : { body: JSON.stringify(body) }
+    const response = await fetch(url, { method, headers: headersOf(config), ...json, signal, redirect: 'manual' })
     return { kind: 'answered', status: response.status, body: parseJson(await response.text()) }
   } catch (error) {
     return { kind: 'failed', error }
   }
 }
 
+/** The address of what is done with the bot's instance, as in `/instance/connect`. */
 export function urlOf({ base_url, instance }: BotConfig, path: string): string {
   return `${base_url}${path}/${encodeURIComponent(instance ?? '')}`
 }
@@ -47,11 +38,15 @@ export function headersOf({ api_key }: BotConfig, contentType = 'application/jso
   return { apikey: api_key ?? '', 'content-type': contentType }
 }
 
+/** Answers that have no body, and cannot be made with one. */
+const nullBodied: ReadonlySet<number> = new Set([204, 205, 304])
+
 /** Makes a fetch whose answers end in an error beyond `bytesMax`: whoever runs the server may send without end. */
 export function limitAnswers(fetch: Fetch, bytesMax: number): Fetch {
   return async (url, init) => {
     const response = await fetch(url, init)
-    if (response.body === null) return response
+    const { status, headers, body } = response
+    if (body === null || nullBodied.has(status)) return response
     let bytes = 0
     const counter = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
@@ -60,8 +55,7 @@ export function limitAnswers(fetch: Fetch, bytesMax: number): Fetch {
         else controller.enqueue(chunk)
       },
     })
-    const { status, headers } = response
-    return new Response(response.body.pipeThrough(counter), { status, headers })
+    return new Response(body.pipeThrough(counter), { status, headers })
   }
 }
 

@@ -13,7 +13,7 @@ export function pairingOf(qr: string | null, pairingCode: string | null, now: Da
 const lost = 'Evolution has lost the connection to WhatsApp, and is asked to make it again.'
 
 const byCode: ReadonlyMap<number, Connection> = new Map([
-  [401, { kind: 'logged_out', reason: 'The phone has unlinked the instance: pair it again.' }],
+  [401, { kind: 'logged_out', reason: 'The instance was logged out, on the phone or at Evolution: pair it again.' }],
   [402, { kind: 'refused', reason: 'WhatsApp has banned the account for a while: it says on the phone until when.' }],
   [403, { kind: 'refused', reason: 'WhatsApp has blocked the account: look at the phone for what to do.' }],
   [406, { kind: 'refused', reason: 'WhatsApp refuses this version of Evolution: update it, then connect again.' }],
