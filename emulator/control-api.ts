@@ -3,24 +3,23 @@ import type { ChatWatch } from './chat-watch.ts'
 import {
   customerInput,
   customerRef,
-  numberInput,
-  Refused,
   rawInput,
-  read,
   readFaults,
+  readNumber,
   whole,
   windowInput,
   writeInput,
 } from './control-inputs.ts'
 import type { WebhookDeliveries } from './deliver-webhooks.ts'
-import { metaJson } from './dialects/meta-build-webhook.ts'
+import { dialectOf } from './dialects/dialects.ts'
 import type { Exchange } from './exchange.ts'
 import type { Fault, FaultQueue } from './faults.ts'
 import type { EmulatorLimits } from './limits.ts'
+import type { MediaStore } from './media-store.ts'
+import { numberOf, Refused, read } from './read-control.ts'
 import type { BusinessNumber, Customer } from './records.ts'
 import type { SendLog } from './send-log.ts'
 import { metaRates, ratesSchema, type Throttle } from './throttle.ts'
-import { verifyWebhook } from './verify-webhook.ts'
 import type { Chat, World } from './world.ts'
 import { readWritten } from './written-content.ts'
 
@@ -39,6 +38,11 @@ export type ControlParts = {
   readonly throttle: Throttle
   readonly faults: FaultQueue
   readonly sends: SendLog
+  readonly media: MediaStore
+  /** What dialects add. */
+  readonly routes: readonly Hono[]
+  /** Forgets what dialects keep besides the records. */
+  readonly onReset: () => void
   readonly openEvents: () => ReadableStream<Uint8Array> | null
   readonly onFaults: () => void
 }
@@ -56,6 +60,8 @@ export function controlApi(parts: ControlParts): Hono {
   chatRoutes(app, parts)
   logRoutes(app, parts)
   settingRoutes(app, parts)
+  mediaRoutes(app, parts)
+  for (const routes of parts.routes) app.route('/', routes)
   app.all('*', context => {
     throw new Refused(404, `There is no ${context.req.method} ${context.req.path}.`)
   })
@@ -66,15 +72,11 @@ function numberRoutes(app: Hono, { world, deliveries }: ControlParts): void {
   app.get('/numbers', context => context.json({ data: world.numbers().map(shownNumber) }))
   app.get('/numbers/:id', context => context.json(shownNumber(numberOf(world, context.req.param('id')))))
   app.put('/numbers/:id', async context => {
-    const { display_phone_number, name, webhook_url, ...account } = await read(context, numberInput)
-    const id = context.req.param('id')
-    const number: BusinessNumber = {
-      ...{ id, display_phone_number, name, webhook_url },
-      account: { dialect: 'meta', ...account },
-    }
+    const number = await readNumber(context, context.req.param('id'))
     if (world.putNumber(number) === 'full') throw new Refused(409, 'There is no room for one more number.')
-    if (context.req.query('verify') === 'false') return context.json(shownNumber(number))
-    return context.json({ ...shownNumber(number), ...(await verifyWebhook(number)) })
+    const { verify } = dialectOf(number)
+    if (verify === null || context.req.query('verify') === 'false') return context.json(shownNumber(number))
+    return context.json({ ...shownNumber(number), ...(await verify(number)) })
   })
   app.delete('/numbers/:id', context => {
     const { id } = numberOf(world, context.req.param('id'))
@@ -82,13 +84,17 @@ function numberRoutes(app: Hono, { world, deliveries }: ControlParts): void {
     deliveries.forget(id)
     return context.body(null, 204)
   })
-  app.get('/numbers/:id/verify', async context =>
-    context.json(await verifyWebhook(numberOf(world, context.req.param('id')))),
-  )
+  app.get('/numbers/:id/verify', async context => {
+    const number = numberOf(world, context.req.param('id'))
+    const { name, verify } = dialectOf(number)
+    if (verify === null) throw new Refused(422, `Webhooks are not verified in the dialect ${name}.`)
+    return context.json(await verify(number))
+  })
   app.post('/numbers/:id/webhooks', async context => {
-    const { id } = numberOf(world, context.req.param('id'))
+    const number = numberOf(world, context.req.param('id'))
+    const { id } = number
     const { body, copies } = await read(context, rawInput)
-    const raw = typeof body === 'string' ? body : metaJson(body)
+    const raw = typeof body === 'string' ? body : dialectOf(number).webhooks.encode(body)
     const sent = Array.from({ length: copies }, () => deliveries.add(id, { kind: 'raw', body: raw }))
     const delivered = await within(Promise.all(sent), waitMsMax)
     return context.json({ delivered: (delivered ?? []).filter(Boolean).length })
@@ -199,16 +205,28 @@ function settingRoutes(app: Hono, parts: ControlParts): void {
     sends.clear()
     deliveries.clear()
     throttle.clear()
+    parts.onReset()
     setFaults([])
     return context.body(null, 204)
   })
 }
 
-function numberOf(world: World, id: string): BusinessNumber {
-  const number = world.number(id)
-  if (number !== null) return number
-  throw new Refused(404, `There is no number ${id}: register it with PUT /emulator/numbers/${id}.`)
+/** Files as they are on the phones: what customers send, and what bots sent. */
+function mediaRoutes(app: Hono, { media }: ControlParts): void {
+  app.post('/media', async context => {
+    const bytes = new Uint8Array(await context.req.arrayBuffer())
+    const mimeType = context.req.header('content-type') ?? 'application/octet-stream'
+    return context.json({ id: media.add(mimeType, bytes, crypto.randomUUID()).id }, 201)
+  })
+  app.get('/media/:id', context => {
+    const file = media.get(context.req.param('id'))
+    if (file === null) throw new Refused(404, 'This file is not kept any more.')
+    return new Response(file.bytes, { headers: { ...fileHeaders, 'content-type': file.mimeType } })
+  })
 }
+
+/** A bot's file is nothing this page would run. */
+const fileHeaders = { 'x-content-type-options': 'nosniff', 'content-security-policy': "sandbox; default-src 'none'" }
 
 function onlyNumber(world: World): string {
   const [number, ...others] = world.numbers()
@@ -235,8 +253,9 @@ function shownChat({ number, customer, lastInboundAt, messages }: Chat, person: 
 }
 
 /** A number as it may be shown: without its secrets. */
-export function shownNumber({ id, display_phone_number, name, webhook_url, account }: BusinessNumber) {
-  return { id, display_phone_number, name, webhook_url, waba_id: account.waba_id }
+export function shownNumber(number: BusinessNumber) {
+  const { id, display_phone_number, name, webhook_url } = number
+  return { id, display_phone_number, name, webhook_url, ...dialectOf(number).shown(number) }
 }
 
 /** What the promise resolves to, or null after `ms`. */

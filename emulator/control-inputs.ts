@@ -1,17 +1,10 @@
 import type { Context } from 'hono'
 import * as v from 'valibot'
+import { dialects } from './dialects/dialects.ts'
 import { isUserId } from './dialects/meta-parse-send.ts'
 import { type Fault, faultSchema, parseFault } from './faults.ts'
-import { reasonOf } from './written-content.ts'
-
-/** A request that is refused; the message is a sentence. */
-export class Refused extends Error {
-  readonly status: 400 | 403 | 404 | 409 | 413 | 422 | 503
-  constructor(status: Refused['status'], message: string) {
-    super(message)
-    this.status = status
-  }
-}
+import { json, parse, Refused } from './read-control.ts'
+import type { BusinessNumber } from './records.ts'
 
 const copiesMax = 200
 const batchMax = 100
@@ -20,21 +13,12 @@ const text = (max: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(max
 
 const userId = v.pipe(v.string(), v.check(isUserId, 'does not have the form of US.1000000000000143'))
 
-export const numberInput = v.strictObject({
-  display_phone_number: v.pipe(text(32), v.regex(/\d{5}/, 'is not a phone number')),
-  name: v.optional(text(100), 'Shop'),
-  webhook_url: v.pipe(v.string(), v.url(), v.regex(/^https?:/i, 'is not an http or https address')),
-  access_token: text(2_048),
-  app_secret: text(256),
-  verify_token: text(256),
-  waba_id: v.optional(text(64), '100000000000001'),
-})
-
 const customerFields = {
   profile_name: v.optional(text(200)),
   bsuid: v.optional(userId),
   hide_phone: v.optional(v.boolean()),
   auto_read: v.optional(v.boolean()),
+  not_on_whatsapp: v.optional(v.boolean()),
 }
 
 export const customerInput = v.strictObject(customerFields)
@@ -61,6 +45,18 @@ export function customerRef(given: string): string {
   throw new Refused(422, `"${given.slice(0, 64)}" is neither a phone of 5 to 15 digits nor a business-scoped user id.`)
 }
 
+const dialectInput = v.looseObject({
+  dialect: v.optional(v.picklist(dialects.map(({ name }) => name)), 'meta'),
+})
+
+/** A number with the fields of its dialect. */
+export async function readNumber(context: Context, id: string): Promise<BusinessNumber> {
+  const { dialect: name, ...input } = parse(dialectInput, await json(context))
+  const dialect = dialects.find(each => each.name === name)
+  if (dialect === undefined) throw new Refused(422, `dialect: there is no ${name}`)
+  return { id, ...parse(dialect.numberInput(id), input) }
+}
+
 /** One fault or a list of them, each an object or its text form, as `429:3`. */
 export async function readFaults(context: Context, faultsMax: number): Promise<Fault[]> {
   const body = await json(context)
@@ -76,25 +72,6 @@ function readFault(fault: unknown): Fault {
   } catch (error) {
     throw new Refused(422, error instanceof Error ? error.message : String(error))
   }
-}
-
-/** The body as JSON, through a schema. */
-export async function read<T>(context: Context, schema: v.GenericSchema<unknown, T>): Promise<T> {
-  return parse(schema, await json(context))
-}
-
-async function json(context: Context): Promise<unknown> {
-  try {
-    return await context.req.json()
-  } catch {
-    throw new Refused(400, 'The body is not JSON.')
-  }
-}
-
-function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
-  const parsed = v.safeParse(schema, value)
-  if (parsed.success) return parsed.output
-  throw new Refused(422, reasonOf(parsed.issues[0]))
 }
 
 /** A whole number from the query; `fallback` where it is left out, and brought into bounds. */

@@ -1,8 +1,14 @@
 import type { FaultQueue } from './faults.ts'
 import type { EmulatorLimits } from './limits.ts'
 import { postWebhook } from './post-webhook.ts'
-import type { BusinessNumber } from './records.ts'
-import type { WebhookEvent, WebhookFormat } from './webhook-event.ts'
+import type { BusinessNumber, Customer } from './records.ts'
+import type {
+  WebhookAnswer,
+  WebhookEvent,
+  WebhookFormat,
+  WebhookRequest,
+  WebhookSurroundings,
+} from './webhook-event.ts'
 import {
   changePlaces,
   emptyLane,
@@ -17,6 +23,8 @@ const retryFirstMs = 200
 const retryMaxMs = 5_000
 /** Meta tries for seven days; a session at a desk is over sooner. */
 const triesMs = 3_600_000
+/** Of longer bodies, as those with files in them, the log keeps the beginning. */
+const loggedCharactersMax = 100_000
 /** How long the first of two webhooks that change places waits for the second. */
 const reorderWaitMs = 1_000
 /** When statuses of so many customers wait, they travel together, as Meta batches under load. */
@@ -26,13 +34,17 @@ const batchMax = 50
 type Parts = {
   readonly limits: EmulatorLimits
   readonly faults: FaultQueue
-  readonly format: WebhookFormat
+  readonly formatOf: (number: BusinessNumber) => WebhookFormat
+  readonly around: WebhookSurroundings
   readonly numberOf: (id: string) => BusinessNumber | null
   readonly now: () => number
+  /** The provider writes to a customer, because of what the bot's server answered. */
+  readonly onReply: (number: BusinessNumber, customer: Customer, text: string) => void
 }
 
 /**
- * Sends webhooks, signed, each until it is answered 2xx: again after 0.2 s, doubling to 5 s, for an hour.
+ * Sends webhooks, signed, each until it is answered 2xx: again after 0.2 s, doubling to 5 s, for an hour, as far as the
+ * provider tries again at all. What nobody is to be told is dropped.
  * A customer's messages go one after the other, in order, and so do the statuses of what was sent to the
  * customer; but statuses are not held up by a message that is tried again and again. Of one number at most
  * `webhooksInFlightMax` are under way at once.
@@ -102,8 +114,7 @@ export class WebhookDeliveries {
   #enqueue(lane: WebhookLane, webhook: PendingWebhook): void {
     // A raw webhook has no customer to keep an order for.
     if (webhook.event.kind === 'raw') this.#raws += 1
-    const { kind, customer } = webhook.entry
-    const key = `${kind} ${customer ?? this.#raws}`
+    const key = queueKey(webhook, this.#raws)
     const queue = lane.queues.get(key) ?? { pending: [], timer: null, waitsForNext: false }
     lane.queues.set(key, queue)
     queue.pending.push(webhook)
@@ -146,7 +157,7 @@ export class WebhookDeliveries {
       const delay = faults.takeWebhook('delay', lane.number)
       if (delay !== null) return delay.ms
     }
-    if (first.isReordered || first.event.kind === 'raw') return 0
+    if (first.isReordered || first.entry.customer === null) return 0
     if (faults.takeWebhook('reorder', lane.number) === null) return 0
     first.isReordered = true
     changePlaces(queue)
@@ -163,8 +174,10 @@ export class WebhookDeliveries {
 
   /** Other customers' statuses that go in the same webhook: under load, and when no fault is to be seen. */
   #companions(lane: WebhookLane, { event, failures }: PendingWebhook): string[] {
-    const isBatched = event.kind === 'status' && failures === 0 && lane.ready.size >= batchFrom
-    if (!isBatched || this.#parts.faults.list().length > 0) return []
+    const isLoaded = event.kind === 'status' && failures === 0 && lane.ready.size >= batchFrom
+    const number = this.#parts.numberOf(lane.number)
+    if (!isLoaded || number === null || this.#parts.faults.list().length > 0) return []
+    if (!this.#parts.formatOf(number).isBatched) return []
     const keys: string[] = []
     for (const key of lane.ready) {
       const first = lane.queues.get(key)?.pending[0]
@@ -181,63 +194,90 @@ export class WebhookDeliveries {
     const [first] = shipped
     const number = this.#parts.numberOf(lane.number)
     if (number === null || first === undefined) return this.forget(lane.number)
-    const body = first.body ?? this.#body(number, shipped)
+    const request = this.#request(number, shipped)
+    if (request === null) return this.#drop(lane, keys)
     const { signal } = this.#abort
     lane.inFlight += 1
-    const answers = await this.#post(number, body, first.failures === 0)
+    const answers = await this.#post(number, request, first.failures === 0)
     lane.inFlight -= 1
     const answer = answers.find(({ ok }) => ok) ?? answers[0]
-    for (const { entry } of shipped) {
-      entry.attempts += answers.length
-      entry.status = answer?.status ?? null
-      entry.error = answer?.error ?? null
-      entry.body = body
-    }
+    for (const { entry } of shipped) note(entry, request, answers, answer)
     if (signal.aborted || this.#lanes.get(lane.number) !== lane) return
-    for (const key of keys) this.#answered(lane, key, answer?.ok === true)
+    for (const each of answers) this.#hear(number, first, each)
+    for (const key of keys) this.#answered(lane, key, number, answer)
     this.#pump(lane)
   }
 
-  #body(number: BusinessNumber, shipped: readonly PendingWebhook[]): string {
+  #request(number: BusinessNumber, shipped: readonly PendingWebhook[]): WebhookRequest | null {
     const [first] = shipped
-    if (first?.event.kind === 'raw') return first.event.body
+    const { formatOf, around } = this.#parts
     const events = shipped.map(({ event }) => event)
-    const body = this.#parts.format.build(number, events)
-    // What travelled with others is retried alone, so it is written anew.
-    if (shipped.length === 1 && first !== undefined) first.body = body
-    return body
+    const request = formatOf(number).build(number, events, around)
+    if (first === undefined || request === null || shipped.length > 1) return request
+    // The address may be another one by now. What travelled with others is retried alone, so it is written anew.
+    first.body ??= request.body
+    return { ...request, body: first.body }
   }
 
-  #post(number: BusinessNumber, body: string, isFirstTry: boolean) {
-    const { faults, format } = this.#parts
-    const headers = format.sign(number, body)
+  #post(number: BusinessNumber, request: WebhookRequest, isFirstTry: boolean): Promise<WebhookAnswer[]> {
+    const { faults, formatOf, now } = this.#parts
+    const { sign, timeoutMs } = formatOf(number)
     const copies = isFirstTry ? (faults.takeWebhook('duplicate', number.id)?.copies ?? 1) : 1
     const posts = Array.from({ length: copies }, () => {
-      const corrupt = faults.takeWebhook('corrupt_signature', number.id) !== null
-      return postWebhook(number.webhook_url, body, headers, { corrupt, signal: this.#abort.signal })
+      const isCorrupt = faults.takeWebhook('corrupt_signature', number.id) !== null
+      const proof = sign(number, request, now())
+      return postWebhook(request, { proof, isCorrupt, timeoutMs, signal: this.#abort.signal })
     })
     return Promise.all(posts)
   }
 
-  #answered(lane: WebhookLane, key: string, isDelivered: boolean): void {
+  /** What an answer does besides taking the webhook. */
+  #hear(number: BusinessNumber, { event, entry }: PendingWebhook, answer: WebhookAnswer): void {
+    const { reply, problem } = this.#parts.formatOf(number).hear(event, answer)
+    if (problem !== null) entry.error = problem
+    if (reply !== null && event.kind === 'messages') this.#parts.onReply(number, event.customer, reply)
+  }
+
+  /** Nobody is told of the first webhook of these queues. */
+  #drop(lane: WebhookLane, keys: readonly string[]): void {
+    for (const key of keys) this.#settle(lane, key, 'dropped')
+    this.#pump(lane)
+  }
+
+  #answered(lane: WebhookLane, key: string, number: BusinessNumber, answer: WebhookAnswer | undefined): void {
     const queue = lane.queues.get(key)
     const first = queue?.pending[0]
+    if (queue === undefined || first === undefined || answer === undefined) return
+    if (answer.ok) return void this.#settle(lane, key, 'delivered')
+    first.failures += 1
+    const { formatOf, now } = this.#parts
+    const isRetried = formatOf(number).isRetried(number, answer, first.failures) && now() - first.addedAt < triesMs
+    if (!isRetried) return void this.#settle(lane, key, 'given_up')
+    this.#wait(lane, key, queue, Math.min(retryFirstMs * 2 ** (first.failures - 1), retryMaxMs))
+  }
+
+  /** The queue's first webhook is done with; the next one may go. */
+  #settle(lane: WebhookLane, key: string, outcome: WebhookEntry['outcome']): void {
+    const queue = lane.queues.get(key)
+    const first = queue?.pending.shift()
     if (queue === undefined || first === undefined) return
-    if (!isDelivered && this.#parts.now() - first.addedAt < triesMs) {
-      first.failures += 1
-      return void this.#wait(lane, key, queue, Math.min(retryFirstMs * 2 ** (first.failures - 1), retryMaxMs))
-    }
-    first.entry.outcome = isDelivered ? 'delivered' : 'given_up'
-    queue.pending.shift()
+    first.entry.outcome = outcome
     this.#pending -= 1
     if (queue.pending.length === 0) lane.queues.delete(key)
     else lane.ready.add(key)
-    first.settle(isDelivered)
+    first.settle(outcome === 'delivered')
   }
 }
 
+/** Who has to wait for whom. */
+function queueKey({ event, entry }: PendingWebhook, raws: number): string {
+  if (event.kind === 'raw') return `raw ${raws}`
+  if (event.kind === 'notice') return 'notice'
+  return `${event.kind === 'echo' ? 'status' : event.kind} ${entry.customer}`
+}
+
 function newEntry(number: string, event: WebhookEvent, at: number): WebhookEntry {
-  const customer = event.kind === 'raw' ? null : event.customer.id
+  const customer = event.kind === 'raw' || event.kind === 'notice' ? null : event.customer.id
   const { kind } = event
   return {
     ...{ at, number, kind, customer, tells: tells(event), body: null },
@@ -246,7 +286,28 @@ function newEntry(number: string, event: WebhookEvent, at: number): WebhookEntry
 }
 
 function tells(event: WebhookEvent): string[] {
-  if (event.kind === 'raw') return []
-  if (event.kind === 'status') return [`${event.message.id} ${event.status}`]
-  return event.messages.map(({ id }) => id)
+  switch (event.kind) {
+    case 'raw':
+      return []
+    case 'notice':
+      return [event.name]
+    case 'echo':
+      return [event.message.id]
+    case 'status':
+      return [`${event.message.id} ${event.status}`]
+    case 'messages':
+      return event.messages.map(({ id }) => id)
+  }
+}
+
+function note(
+  entry: WebhookEntry,
+  request: WebhookRequest,
+  answers: readonly WebhookAnswer[],
+  answer: WebhookAnswer | undefined,
+): void {
+  entry.attempts += answers.length
+  entry.status = answer?.status ?? null
+  entry.error = answer?.error ?? null
+  entry.body = request.body.slice(0, loggedCharactersMax)
 }

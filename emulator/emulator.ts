@@ -3,18 +3,18 @@ import { chatPage } from './chat-page.ts'
 import { ChatWatch } from './chat-watch.ts'
 import { controlApi, shownNumber } from './control-api.ts'
 import { WebhookDeliveries } from './deliver-webhooks.ts'
-import { metaWebhooks } from './dialects/meta-build-webhook.ts'
-import { errorBody, unknownPath } from './dialects/meta-errors.ts'
+import type { Stage } from './dialects/dialect.ts'
+import { dialectAt, dialectOf, dialects } from './dialects/dialects.ts'
 import { EventStreams, type StreamedEvent } from './event-streams.ts'
 import { type AutoStatus, Exchange } from './exchange.ts'
 import { type Fault, FaultQueue } from './faults.ts'
-import { graphObjects, mediaFile, mediaUrl } from './graph-objects.ts'
 import { guardBrowser } from './guard-browser.ts'
 import { Journal } from './journal.ts'
 import { defaultLimits, type EmulatorLimits } from './limits.ts'
 import { MediaStore } from './media-store.ts'
+import { mediaUrl } from './media-url.ts'
 import type { Change } from './records.ts'
-import { makeSendApi } from './send-api.ts'
+import { makeSendApi, respond } from './send-api.ts'
 import { SendLog } from './send-log.ts'
 import { metaRates, type Rates, Throttle } from './throttle.ts'
 import { World } from './world.ts'
@@ -38,7 +38,7 @@ export type EmulatorOptions = {
 
 export type Emulator = { readonly url: string; readonly port: number; stop(): Promise<void> }
 
-/** Starts the phone emulator: Meta's send API, the customers' phones, and webhooks back. Throws where the port is taken. */
+/** Starts the phone emulator: the providers' APIs, the customers' phones, and webhooks back. Throws where the port is taken. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const limits = { ...defaultLimits, ...options.limits }
   const now = () => Date.now()
@@ -58,25 +58,38 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const host = options.host ?? '127.0.0.1'
   let url = ''
   const media = new MediaStore(limits.mediaBytesMax)
-  const format = metaWebhooks({
-    message: id => world.message(id)?.message ?? null,
-    media: (id, mimeType) => ({ url: mediaUrl(url, id), bytes: media.stage(mimeType, id).bytes }),
+  const stopping = new AbortController()
+  const deliveries = new WebhookDeliveries({
+    ...{ limits, faults, now },
+    formatOf: number => dialectOf(number).webhooks,
+    around: {
+      get url() {
+        return url
+      },
+      message: id => world.message(id)?.message ?? null,
+      media: (id, mimeType) => ({ url: mediaUrl(url, id), bytes: media.stage(mimeType, id).bytes }),
+    },
+    numberOf: id => world.number(id),
+    onReply: (number, customer, text) => exchange.answer(number, customer, text),
   })
-  const deliveries = new WebhookDeliveries({ limits, faults, format, numberOf: id => world.number(id), now })
   const exchange = new Exchange({
-    world,
-    deliveries,
-    throttle,
-    media,
-    now,
-    autoStatus: options.autoStatus ?? 'delivered',
+    ...{ world, deliveries, throttle, media, now, wordingOf: dialectOf },
+    ...{ autoStatus: options.autoStatus ?? 'delivered', signal: stopping.signal },
   })
-  const onTyping = (number: string, customer: string) =>
-    streams.send({ kind: 'typing', number, customer, until: now() + typingMs })
-  const send = makeSendApi({ world, exchange, throttle, faults, sends, onTyping })
+  const stage: Stage = {
+    ...{ world, exchange, media, deliveries, now },
+    send: makeSendApi({ exchange, throttle, faults, sends, wordingOf: dialectOf }),
+    url: () => url,
+    onTyping: (number, customer) => streams.send({ kind: 'typing', number, customer, until: now() + typingMs }),
+    onNotice: number => streams.send({ kind: 'notice', number }),
+    signal: stopping.signal,
+  }
+  const mounted = dialects.map(dialect => ({ prefix: dialect.prefix, ...dialect.mount(stage) }))
   const control = controlApi({
-    ...{ limits, now, world, watch, exchange, deliveries, throttle, faults, sends },
+    ...{ limits, now, world, watch, exchange, deliveries, throttle, faults, sends, media },
     guard: guardBrowser(host),
+    routes: mounted.flatMap(({ control }) => control ?? []),
+    onReset: () => mounted.forEach(({ clear }) => void clear?.()),
     openEvents: () => streams.open(),
     onFaults: () => streams.send({ kind: 'faults' }),
   })
@@ -85,12 +98,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   app.get('/', chatPage())
   app.get('/health', context => context.json({ status: 'ok' }))
   app.route('/emulator', control)
-  app.post('/:version{v[0-9]+\\.[0-9]+}/:number/messages', context =>
-    send(context.req.param('number'), context.req.raw),
-  )
-  app.route('/:version{v[0-9]+\\.[0-9]+}', graphObjects({ world, media, url: () => url }))
-  app.get('/media/:id', context => mediaFile({ world, media }, context))
-  app.notFound(context => Response.json(errorBody(unknownPath(context.req.path)), { status: 404 }))
+  for (const { prefix, api } of mounted) app.route(prefix === '' ? '/' : prefix, api)
+  app.notFound(context => respond(dialectAt(context.req.path).unknownPath(context.req.path)))
 
   const server = Bun.serve({
     ...{ hostname: host, port: options.port, fetch: app.fetch },
@@ -101,6 +110,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return {
     ...{ port: server.port ?? options.port, url },
     async stop() {
+      stopping.abort()
       deliveries.stop()
       streams.close()
       await server.stop(true)

@@ -11,6 +11,8 @@ export type StreamedEvent =
   | { kind: 'customer'; customer: Customer }
   | { kind: 'typing'; number: string; customer: string; until: number }
   | { kind: 'faults' }
+  /** Something of the number has changed that is in no record, as the QR it shows. */
+  | { kind: 'notice'; number: string }
 
 const encoder = new TextEncoder()
 

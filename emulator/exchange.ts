@@ -1,8 +1,9 @@
 import type { WebhookDeliveries } from './deliver-webhooks.ts'
-import type { SendCommand } from './dialects/meta-parse-send.ts'
 import type { MediaStore } from './media-store.ts'
-import type { BusinessNumber, ChatMessage, Content, Customer, MessageStatus } from './records.ts'
+import type { Draft } from './read-send.ts'
+import type { BusinessNumber, ChatMessage, Content, Customer, Failure, MessageStatus } from './records.ts'
 import type { Throttle } from './throttle.ts'
+import type { Wording } from './wording.ts'
 import type { Located, World } from './world.ts'
 import type { Written } from './written-content.ts'
 
@@ -15,6 +16,7 @@ export type CustomerChange = {
   readonly bsuid?: string | undefined
   readonly hide_phone?: boolean | undefined
   readonly auto_read?: boolean | undefined
+  readonly not_on_whatsapp?: boolean | undefined
 }
 
 /** How far the statuses of an accepted message go by themselves. `off`: none is told. */
@@ -25,8 +27,11 @@ type Parts = {
   readonly deliveries: WebhookDeliveries
   readonly throttle: Throttle
   readonly media: MediaStore
+  readonly wordingOf: (number: BusinessNumber) => Wording
   readonly autoStatus: AutoStatus
   readonly now: () => number
+  /** Aborted when the emulator stops. */
+  readonly signal: AbortSignal
 }
 
 /** What happens between the two sides: customers write and read, bots send, and webhooks tell of it. */
@@ -50,28 +55,35 @@ export class Exchange {
       hide_phone: !isPhone,
       auto_read: false,
     }
+    const { not_on_whatsapp = before.not_on_whatsapp } = change
     const customer: Customer = {
       ...before,
       user_id: change.bsuid ?? before.user_id,
       name: change.profile_name ?? before.name,
       hide_phone: change.hide_phone ?? before.hide_phone,
       auto_read: change.auto_read ?? before.auto_read,
+      ...(not_on_whatsapp === undefined ? {} : { not_on_whatsapp }),
     }
     if (known === null || JSON.stringify(known) !== JSON.stringify(customer)) world.putCustomer(customer)
     return customer
   }
 
-  /** The customer writes: one webhook for all of it. `delivered` resolves when that was answered 2xx, or given up. */
+  /**
+   * The customer writes: one webhook for all of it, where the provider tells of several messages in one. `delivered`
+   * resolves when all is answered 2xx, or given up.
+   */
   write(
     number: BusinessNumber,
     customer: Customer,
     written: readonly Written[],
   ): { messages: ChatMessage[]; delivered: Promise<boolean> } {
-    const { world, throttle, media, now } = this.#parts
+    const { world, throttle, media, now, wordingOf } = this.#parts
+    const wording = wordingOf(number)
     const messages = written.map(({ content, replyTo }) => {
       throttle.countInbound(number.id)
       return world.addMessage(number.id, customer.id, {
-        ...{ id: newMessageId(), direction: 'inbound', at: now(), content: staged(content, media), status: 'sent' },
+        ...{ id: wording.messageId('inbound', content), direction: 'inbound', at: now(), status: 'sent' },
+        content: staged(content, media, wording),
         ...(replyTo === null ? {} : { reply_to: replyTo }),
       })
     })
@@ -90,6 +102,12 @@ export class Exchange {
   }
 
   async #deliver(number: BusinessNumber, customer: Customer, messages: readonly ChatMessage[]): Promise<boolean> {
+    const { isBatched } = this.#parts.wordingOf(number).webhooks
+    const groups = isBatched ? [messages] : messages.map(message => [message])
+    return (await Promise.all(groups.map(group => this.#deliverGroup(number, customer, group)))).every(Boolean)
+  }
+
+  async #deliverGroup(number: BusinessNumber, customer: Customer, messages: readonly ChatMessage[]): Promise<boolean> {
     const { world, deliveries } = this.#parts
     const isDelivered = await deliveries.add(number.id, { kind: 'messages', customer, messages })
     if (isDelivered) for (const message of messages) world.raiseStatus(message.id, 'delivered')
@@ -97,19 +115,50 @@ export class Exchange {
   }
 
   /** Takes a bot's message: it lies on the phone, and its statuses go out. */
-  accept(number: BusinessNumber, customer: Customer, command: Extract<SendCommand, { kind: 'message' }>): ChatMessage {
-    const { world, now } = this.#parts
-    const isOpen = now() - (world.chat(number.id, customer.id)?.lastInboundAt ?? 0) < windowMs
-    const hasFailed = !isOpen && command.content.type !== 'template'
+  accept(number: BusinessNumber, customer: Customer, draft: Draft): ChatMessage {
+    const { world, now, wordingOf } = this.#parts
+    const failure = draft.failure ?? this.#failureOf(number, customer, draft)
     const message = world.addMessage(number.id, customer.id, {
-      ...{ id: newMessageId(), direction: 'outbound', at: now(), content: command.content },
-      status: hasFailed ? 'failed' : 'sent',
-      ...(hasFailed ? { failure: 'window_closed' as const } : {}),
-      ...(command.replyTo === null ? {} : { reply_to: command.replyTo }),
-      ...(command.callbackData === null ? {} : { callback_data: command.callbackData }),
+      id: wordingOf(number).messageId('outbound', draft.content),
+      ...{ direction: 'outbound', at: now(), content: draft.content, status: failure === null ? 'sent' : 'failed' },
+      ...(failure === null ? {} : { failure }),
+      ...(draft.replyTo ? { reply_to: draft.replyTo } : {}),
+      ...(draft.callbackData ? { callback_data: draft.callbackData } : {}),
+      ...(draft.callbackUrl ? { callback_url: draft.callbackUrl } : {}),
     })
-    this.#report(number, customer, message)
+    this.#announce(number, customer, message)
+    if (draft.prepare === undefined || failure !== null) this.#report(number, customer, message)
+    else void this.#prepare(number, customer, message, draft.prepare)
     return message
+  }
+
+  #failureOf(number: BusinessNumber, customer: Customer, { content }: Draft): Failure | null {
+    const { world, now, wordingOf } = this.#parts
+    if (customer.not_on_whatsapp === true) return 'not_on_whatsapp'
+    if (!wordingOf(number).hasWindow || content.type === 'template') return null
+    const lastInboundAt = world.chat(number.id, customer.id)?.lastInboundAt ?? 0
+    return now() - lastInboundAt < windowMs ? null : 'window_closed'
+  }
+
+  async #prepare(
+    number: BusinessNumber,
+    customer: Customer,
+    { id }: ChatMessage,
+    prepare: () => Promise<Content | Failure>,
+  ): Promise<void> {
+    const prepared = await prepare()
+    if (this.#parts.signal.aborted) return
+    const change =
+      typeof prepared === 'string' ? { status: 'failed' as const, failure: prepared } : { content: prepared }
+    const message = this.#parts.world.changeMessage(id, change)
+    if (message !== null) this.#report(number, customer, message)
+  }
+
+  #announce(number: BusinessNumber, customer: Customer, message: ChatMessage): void {
+    const { deliveries, wordingOf, autoStatus, now } = this.#parts
+    for (const event of wordingOf(number).announce(customer, message, now())) {
+      if (event.kind !== 'status' || autoStatus !== 'off') void deliveries.add(number.id, event)
+    }
   }
 
   #report(number: BusinessNumber, customer: Customer, message: ChatMessage): void {
@@ -129,6 +178,16 @@ export class Exchange {
   #tell(number: BusinessNumber, customer: Customer, message: ChatMessage, status: MessageStatus): void {
     const { deliveries, now } = this.#parts
     void deliveries.add(number.id, { kind: 'status', customer, message, status, at: now() })
+  }
+
+  /** The provider itself writes to the customer, because of what the bot's server answered to a webhook. */
+  answer(number: BusinessNumber, customer: Customer, text: string): void {
+    const { world, now, wordingOf } = this.#parts
+    const content = { type: 'text', text } as const
+    const id = wordingOf(number).messageId('outbound', content)
+    world.addMessage(number.id, customer.id, {
+      ...{ id, direction: 'outbound', at: now(), content, status: 'delivered' },
+    })
   }
 
   /** The bot read this message, and with it what the customer wrote before. */
@@ -161,21 +220,19 @@ const mimeTypes = {
 }
 
 /** Media that customers send has an id and a type, and can be fetched. */
-function staged(content: Content, media: MediaStore): Content {
+function staged(content: Content, media: MediaStore, wording: Wording): Content {
   switch (content.type) {
     case 'image':
     case 'audio':
     case 'video':
     case 'document':
     case 'sticker': {
-      const { id, mimeType } = media.stage(content.mime_type ?? mimeTypes[content.type], content.media_id)
+      const given = content.media_id ?? wording.mediaId()
+      const type = content.mime_type ?? media.get(given)?.mimeType ?? mimeTypes[content.type]
+      const { id, mimeType } = media.stage(type, given)
       return { ...content, media_id: id, mime_type: mimeType }
     }
     default:
       return content
   }
-}
-
-function newMessageId(): string {
-  return `wamid.${Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString('base64')}`
 }

@@ -18,8 +18,11 @@ const webhook = { count: v.exactOptional(count), number }
  *
  * Faults of the send API are used up in the order given, by sends that are valid and authorized only;
  * read marks and typing never meet one.
- * - `429`: throttled. `code` 4 answers HTTP 429 (application limit), 130429 answers HTTP 400 (number limit).
+ * - `429`: throttled. `code` 4 answers HTTP 429 (application limit), 130429 answers HTTP 400 (number limit). Other
+ *   providers than Meta answer in their own codes: 4 is too many requests, 130429 too many messages of the number.
  * - `500` and `503`: not accepted.
+ * - `unauthorized`: not accepted, as if the key were no longer good. `rejected`: not accepted, and never will be.
+ * - `undeliverable`: accepted, and then its status is failed.
  * - `hang`: accepted and delivered, but the answer never comes. `hang_lost`: neither.
  * - `reset`: the connection is closed without an answer; `accepted` says whether the message arrived.
  * - `malformed`: accepted, answered 200 with something that isn't JSON.
@@ -29,12 +32,15 @@ const webhook = { count: v.exactOptional(count), number }
  * - `duplicate`: each webhook is sent `copies` times in parallel.
  * - `delay`: each webhook waits `ms` milliseconds.
  * - `reorder`: two consecutive webhooks of a customer change places.
- * - `corrupt_signature`: one digit of the signature is wrong. Counts attempts, so retries use it up too.
+ * - `corrupt_signature`: one digit of the signature is wrong, or of the secret that stands in its place. Counts attempts, so retries use it up too.
  * - `drop_statuses`: statuses are not sent.
  */
 export const faultSchema = v.variant('kind', [
   v.object({ kind: v.literal('429'), code: v.optional(v.picklist([4, 130429]), 4), ...send }),
-  v.object({ kind: v.picklist(['500', '503', 'hang', 'hang_lost', 'malformed']), ...send }),
+  v.object({
+    kind: v.picklist(['500', '503', 'unauthorized', 'rejected', 'undeliverable', 'hang', 'hang_lost', 'malformed']),
+    ...send,
+  }),
   v.object({ kind: v.literal('reset'), accepted: v.optional(v.boolean(), false), ...send }),
   v.object({ kind: v.literal('slow'), ms: delayMs, ...send }),
   v.object({
@@ -59,6 +65,9 @@ const textArguments: Record<FaultKind, readonly string[]> = {
   '429': ['count', 'code'],
   '500': ['count'],
   '503': ['count'],
+  unauthorized: ['count'],
+  rejected: ['count'],
+  undeliverable: ['count'],
   hang: ['count'],
   hang_lost: ['count'],
   malformed: ['count'],

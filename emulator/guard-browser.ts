@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from 'hono'
-import { Refused } from './control-inputs.ts'
+import { Refused } from './read-control.ts'
 
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
 

@@ -37,7 +37,7 @@ export const defaultLimits: EmulatorLimits = {
   webhooksInFlightMax: 64,
   faultsMax: 100,
   eventStreamsMax: 50,
-  bodyBytesMax: 1_048_576,
-  mediaBytesMax: 67_108_864,
+  bodyBytesMax: 33_554_432,
+  mediaBytesMax: 134_217_728,
   stateLinesMax: 200_000,
 }

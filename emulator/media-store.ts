@@ -1,4 +1,4 @@
-/** A file of Meta's media API. */
+/** A file under the id that a provider gave it. */
 export type Media = { readonly id: string; readonly mimeType: string; readonly bytes: Uint8Array<ArrayBuffer> }
 
 const entriesMax = 10_000
@@ -11,7 +11,8 @@ const pixel = Uint8Array.from(
 
 /**
  * Files that bots uploaded and customers sent, in memory only: after a restart their ids are unknown, as Meta's are
- * after 30 days. What customers send has no real content: an image is one pixel, everything else a line of text.
+ * after 30 days. What a customer sends without bytes has no real content: an image is one pixel, everything else a
+ * line of text.
  */
 export class MediaStore {
   readonly #bytesMax: number
@@ -22,12 +23,12 @@ export class MediaStore {
     this.#bytesMax = bytesMax
   }
 
-  add(mimeType: string, bytes: Uint8Array<ArrayBuffer>): Media {
-    return this.#store({ id: newMediaId(), mimeType, bytes })
+  add(mimeType: string, bytes: Uint8Array<ArrayBuffer>, id: string): Media {
+    return this.#store({ id, mimeType, bytes })
   }
 
-  /** What a customer sends gets an id, and something to be fetched under it. */
-  stage(mimeType: string, id: string = newMediaId()): Media {
+  /** What a customer sends has something to be fetched under its id. */
+  stage(mimeType: string, id: string): Media {
     const bytes = mimeType === 'image/png' ? pixel : new TextEncoder().encode(`emulated ${mimeType}\n`)
     return this.#media.get(id) ?? this.#store({ id, mimeType, bytes })
   }
@@ -50,8 +51,4 @@ export class MediaStore {
     }
     return media
   }
-}
-
-function newMediaId(): string {
-  return String(Math.floor(1e14 + Math.random() * 9e14))
 }

@@ -1,38 +1,45 @@
-const timeoutMs = 10_000
+import type { WebhookAnswer, WebhookRequest } from './webhook-event.ts'
 
-/** How one request to a bot's server ended. `status` is null where no answer came; `error` says why. */
-export interface WebhookAnswer {
-  readonly ok: boolean
-  readonly status: number | null
-  readonly error: string | null
+/** An answer's body is kept so far. */
+const textBytesMax = 65_536
+
+type Way = {
+  readonly proof: Readonly<Record<string, string>>
+  readonly isCorrupt: boolean
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
 }
 
-/** Sends one webhook. Never throws. `corrupt` makes one digit of the signature wrong. */
+/** Sends one webhook. Never throws. `isCorrupt` makes one digit of each proof wrong. */
 export async function postWebhook(
-  url: string,
-  body: string,
-  signatureHeaders: Record<string, string>,
-  { corrupt, signal }: { corrupt: boolean; signal: AbortSignal },
+  { url, headers, body }: WebhookRequest,
+  { proof, isCorrupt, timeoutMs, signal }: Way,
 ): Promise<WebhookAnswer> {
-  const headers = corrupt ? corruptLastDigit(signatureHeaders) : signatureHeaders
   try {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'User-Agent': 'facebookexternalua', ...headers },
+      headers: { ...headers, ...(isCorrupt ? corrupt(proof) : proof) },
       body,
       redirect: 'manual',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
     // Read to its end, so that the connection can be used again.
-    await response.arrayBuffer()
-    return { ok: response.ok, status: response.status, error: null }
+    const bytes = await response.arrayBuffer()
+    const contentType = (response.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+    const text = new TextDecoder().decode(bytes.slice(0, textBytesMax))
+    return { ok: response.ok, status: response.status, error: null, contentType, text }
   } catch (error) {
-    return { ok: false, status: null, error: error instanceof Error ? error.message : String(error) }
+    const reason = error instanceof Error ? error.message : String(error)
+    return { ok: false, status: null, error: reason, contentType: '', text: '' }
   }
 }
 
-function corruptLastDigit(headers: Record<string, string>): Record<string, string> {
+/** The last digit of base64 may be padding, or bits that are ignored: one further in front always counts. */
+function corrupt(headers: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, value.slice(0, -1) + (value.endsWith('0') ? '1' : '0')]),
+    Object.entries(headers).map(([name, value]) => {
+      const at = Math.max(0, value.length - 5)
+      return [name, value.slice(0, at) + (value[at] === '0' ? '1' : '0') + value.slice(at + 1)]
+    }),
   )
 }

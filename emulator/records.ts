@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { accountSchema } from './dialects/accounts.ts'
 
 /*
  * What the emulator keeps, in the shapes its control API shows and its state file holds: one shape
@@ -75,6 +76,23 @@ export type Content = v.InferOutput<typeof contentSchema>
 export const messageStatuses = ['sent', 'delivered', 'read', 'failed'] as const
 export type MessageStatus = (typeof messageStatuses)[number]
 
+/**
+ * Why a message that was accepted never arrived.
+ * - `window_closed`: free text, and the customer has not written for 24 hours.
+ * - `rate_limited`: too many messages from the number, or to this customer.
+ * - `not_on_whatsapp`: nobody uses WhatsApp with this phone.
+ * - `undeliverable`: WhatsApp would not deliver it.
+ * - `media_unreachable`: the file under its link could not be fetched.
+ */
+export const failures = [
+  'window_closed',
+  'rate_limited',
+  'not_on_whatsapp',
+  'undeliverable',
+  'media_unreachable',
+] as const
+export type Failure = (typeof failures)[number]
+
 export const messageSchema = v.object({
   /** Grows by one with every message of the emulator: what `after=` compares. */
   seq: v.number(),
@@ -88,31 +106,23 @@ export const messageSchema = v.object({
   /** Inbound: `delivered` when the webhook was answered 2xx, `read` when the bot marked it. */
   status: v.picklist(messageStatuses),
   /** Why an outbound message failed. */
-  failure: v.exactOptional(v.literal('window_closed')),
+  failure: v.exactOptional(v.picklist(failures)),
   /** Id of the message it answers. */
   reply_to: optionalText,
   /** What the bot asked to have back in every status. */
   callback_data: optionalText,
+  /** Where its statuses are told, at a provider that takes an address with each message. */
+  callback_url: optionalText,
 })
 
 export type ChatMessage = v.InferOutput<typeof messageSchema>
-
-/** Credentials and addresses of a number in Meta's dialect. Another provider adds its own variant. */
-export const accountSchema = v.variant('dialect', [
-  v.object({
-    dialect: v.literal('meta'),
-    access_token: v.string(),
-    app_secret: v.string(),
-    verify_token: v.string(),
-    waba_id: v.string(),
-  }),
-])
 
 export const numberSchema = v.object({
   id: v.string(),
   display_phone_number: v.string(),
   name: v.string(),
-  webhook_url: v.string(),
+  /** Where its provider tells of it; null while nobody has said. */
+  webhook_url: v.nullable(v.string()),
   account: accountSchema,
 })
 
@@ -129,6 +139,8 @@ export const customerSchema = v.object({
   hide_phone: v.boolean(),
   /** Everything that arrives counts as read at once. */
   auto_read: v.boolean(),
+  /** Nobody uses WhatsApp with this phone. */
+  not_on_whatsapp: v.exactOptional(v.boolean()),
 })
 
 export type Customer = v.InferOutput<typeof customerSchema>

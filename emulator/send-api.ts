@@ -1,117 +1,77 @@
-import {
-  applicationLimit,
-  errorBody,
-  invalidParameter,
-  invalidValue,
-  type MetaError,
-  pairRateLimit,
-  rateLimit,
-  sameRecipient,
-  serviceUnavailable,
-  somethingWrong,
-  tokenMissing,
-  tokenWrong,
-  unknownObject,
-} from './dialects/meta-errors.ts'
-import { parseSend, type SendCommand } from './dialects/meta-parse-send.ts'
 import type { Exchange } from './exchange.ts'
 import type { FaultQueue, SendFault } from './faults.ts'
-import type { BusinessNumber, Customer } from './records.ts'
+import type { Answer, Draft, ReadSend, Refusal, SendApi } from './read-send.ts'
+import type { BusinessNumber } from './records.ts'
 import type { SendLog, SendRequest } from './send-log.ts'
 import type { Throttle } from './throttle.ts'
-import type { World } from './world.ts'
+import type { Wording } from './wording.ts'
 
 type Parts = {
-  readonly world: World
   readonly exchange: Exchange
   readonly throttle: Throttle
   readonly faults: FaultQueue
   readonly sends: SendLog
-  readonly onTyping: (number: string, customer: string) => void
+  readonly wordingOf: (number: BusinessNumber) => Wording
 }
 
-type Message = Extract<SendCommand, { kind: 'message' }>
+type Message = Extract<ReadSend, { kind: 'message' }>
 
 const malformedBody = '<html>Sorry, something went wrong.</html>'
 
-/** Meta's `POST /{version}/{phone_number_id}/messages`, with the documented answers and errors, and the faults asked for. */
-export function makeSendApi(parts: Parts) {
-  const { world, exchange, throttle, faults, sends } = parts
+/** What every provider's send API has in common: the log, the rates, the faults asked for, and messages that come of it. */
+export function makeSendApi(parts: Parts): SendApi {
+  const { exchange, throttle, faults, sends, wordingOf } = parts
 
-  return async function send(numberId: string, request: Request): Promise<Response> {
-    const text = await request.text()
-    const body = parseJson(text)
-    const entry = sends.begin(numberId, body ?? text)
-    const number = world.number(numberId)
-    const token = bearerToken(request)
-    if (token === null) return answer(entry, tokenMissing)
-    if (number === null) return answer(entry, unknownObject(numberId, 'POST'))
-    if (token !== number.account.access_token) return answer(entry, tokenWrong)
-    const command = parseSend(body)
-    if (command.kind === 'refused') return answer(entry, command.error)
-    if (command.kind === 'read') return read(entry, number, command)
-    const customer = recipientOf(number, command)
-    if ('code' in customer) return answer(entry, customer)
-    const admitted = throttle.admit(number.id, customer.id)
-    if (admitted !== 'admitted') return answer(entry, admitted === 'over_throughput' ? rateLimit : pairRateLimit)
-    const fault = faults.takeSend(number.id)
-    if (fault === null) return accepted(entry, number, customer, command)
+  return async function send(request, logged, read) {
+    const entry = sends.begin(logged.number, logged.body)
+    const found = await read()
+    if (found.kind === 'answered') return answered(entry, found.answer)
+    const admitted = throttle.admit(found.number.id, found.customer.id)
+    if (admitted !== 'admitted') return refused(entry, found, admitted)
+    const fault = faults.takeSend(found.number.id)
+    if (fault === null) return answered(entry, accept(entry, found))
     entry.fault = fault.kind
-    return await withFault(entry, request, fault, () => accepted(entry, number, customer, command))
+    return await withFault(entry, request, fault, found)
   }
 
-  function recipientOf(number: BusinessNumber, { recipient }: Message): Customer | MetaError {
-    if (recipient.by === 'phone')
-      return recipient.phone === number.display_phone_number.replace(/\D/g, '')
-        ? sameRecipient
-        : exchange.customer(recipient.phone)
-    return world.customer(recipient.input) ?? invalidValue('Param recipient is not known to this business')
-  }
-
-  function read(entry: SendRequest, number: BusinessNumber, command: Extract<SendCommand, { kind: 'read' }>): Response {
-    const located = world.message(command.messageId)
-    if (located?.message.direction !== 'inbound' || located.chat.number !== number.id)
-      return answer(entry, invalidParameter('Param message_id is not the id of a message this number received.'))
-    exchange.markRead(located)
-    if (command.typing) parts.onTyping(number.id, located.chat.customer)
-    return succeed(entry, { success: true })
-  }
-
-  function accepted(entry: SendRequest, number: BusinessNumber, customer: Customer, command: Message): Response {
-    const message = exchange.accept(number, customer, command)
+  function accept(entry: SendRequest, { number, customer, draft, answer }: Message): Answer {
+    const message = exchange.accept(number, customer, draft)
     entry.message_id = message.id
-    const { by, input } = command.recipient
-    const contact = by === 'phone' ? { input, wa_id: customer.wa_id ?? input } : { input, user_id: customer.user_id }
-    return succeed(entry, { messaging_product: 'whatsapp', contacts: [contact], messages: [{ id: message.id }] })
+    return answer(message)
   }
 
-  async function withFault(
-    entry: SendRequest,
-    request: Request,
-    fault: SendFault,
-    accept: () => Response,
-  ): Promise<Response> {
+  function refused(entry: SendRequest, found: Message, refusal: Refusal): Response {
+    const as = wordingOf(found.number).refuse(refusal, found.number)
+    if (as.kind === 'answered') return answered(entry, as.answer)
+    return answered(entry, accept(entry, as.kind === 'fails' ? failing(found, as.failure) : found))
+  }
+
+  async function withFault(entry: SendRequest, request: Request, fault: SendFault, found: Message): Promise<Response> {
     switch (fault.kind) {
       case '429':
-        return answer(entry, fault.code === 4 ? applicationLimit : rateLimit)
+        return refused(entry, found, fault.code === 4 ? 'throttled' : 'over_throughput')
       case '500':
-        return answer(entry, somethingWrong)
+        return refused(entry, found, 'failing')
       case '503':
-        return answer(entry, serviceUnavailable)
+        return refused(entry, found, 'unavailable')
+      case 'unauthorized':
+      case 'rejected':
+        return refused(entry, found, fault.kind)
+      case 'undeliverable':
+        return answered(entry, accept(entry, failing(found, 'undeliverable')))
       case 'hang':
-        accept()
+        accept(entry, found)
         return await silence(entry, request.signal)
       case 'hang_lost':
         return await silence(entry, request.signal)
       case 'reset':
-        if (fault.accepted) accept()
+        if (fault.accepted) accept(entry, found)
         return brokenOff(entry)
       case 'malformed':
-        accept()
-        sends.answered(entry, 200, malformedBody)
-        return new Response(malformedBody, { headers: { 'content-type': 'text/html' } })
+        sends.answered(entry, accept(entry, found).status, malformedBody)
+        return new Response(malformedBody, { status: entry.status ?? 200, headers: { 'content-type': 'text/html' } })
       case 'slow': {
-        const response = accept()
+        const response = answered(entry, accept(entry, found))
         await Bun.sleep(fault.ms)
         entry.duration_ms = Date.now() - entry.at
         return response
@@ -137,24 +97,23 @@ export function makeSendApi(parts: Parts) {
     Object.assign(entry, { status: null, answer: null, duration_ms: null })
   }
 
-  function succeed(entry: SendRequest, body: unknown): Response {
-    sends.answered(entry, 200, body)
-    return Response.json(body)
-  }
-
-  function answer(entry: SendRequest, error: MetaError): Response {
-    const body = errorBody(error)
-    sends.answered(entry, error.status, body)
-    return Response.json(body, { status: error.status })
+  function answered(entry: SendRequest, answer: Answer): Response {
+    sends.answered(entry, answer.status, answer.body)
+    return respond(answer)
   }
 }
 
-/** The token of `Authorization: Bearer …`, or null. */
-export function bearerToken(request: Request): string | null {
-  return /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1] ?? null
+/** An answer of a provider's API as JSON. */
+export function respond({ status, body }: Answer): Response {
+  return Response.json(body, { status })
 }
 
-function parseJson(text: string): unknown {
+function failing(found: Message, failure: NonNullable<Draft['failure']>): Message {
+  return { ...found, draft: { ...found.draft, failure } }
+}
+
+/** Parses JSON; null where it is none. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -4,9 +4,9 @@ import { BoundedLog } from './bounded-log.ts'
 export interface SendRequest {
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** The phone number id of the path, registered or not. */
+  /** The id of the number, registered or not; empty where the request names none. */
   readonly number: string
-  /** The body as JSON, or as text where it is not JSON. */
+  /** The body as JSON, or as text where it is not JSON; of long texts, as files in base64, the beginning. */
   readonly body: unknown
   /** HTTP status of the answer; null while it is not given, and for ever where it never is. */
   status: number | null
@@ -17,6 +17,8 @@ export interface SendRequest {
   message_id: string | null
   duration_ms: number | null
 }
+
+const textCharactersMax = 10_000
 
 /** The newest send requests of all numbers. */
 export class SendLog {
@@ -37,7 +39,7 @@ export class SendLog {
     const entry: SendRequest = {
       at: this.#now(),
       number,
-      body,
+      body: shortened(body),
       status: null,
       answer: null,
       fault: null,
@@ -61,4 +63,17 @@ export class SendLog {
   clear(): void {
     this.#log.clear()
   }
+}
+
+/** Files are sent as base64 in JSON: a log of them would fill the memory. */
+function shortened(value: unknown): unknown {
+  if (typeof value === 'string') return shortenedText(value)
+  if (Array.isArray(value)) return value.map(shortened)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shortened(each)]))
+}
+
+function shortenedText(text: string): string {
+  if (text.length <= textCharactersMax) return text
+  return `${text.slice(0, textCharactersMax)}… (${text.length} characters)`
 }

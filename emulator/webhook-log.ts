@@ -1,27 +1,25 @@
 import { BoundedLog } from './bounded-log.ts'
-
-/** What a webhook is about. */
-export type WebhookKind = 'messages' | 'status' | 'raw'
+import type { WebhookEvent } from './webhook-event.ts'
 
 /** One webhook, as `GET /emulator/webhooks` shows it. */
 export type WebhookEntry = {
   /** When it was due, in milliseconds since the epoch. */
   readonly at: number
   readonly number: string
-  readonly kind: WebhookKind
-  /** The customer it is about; null for a raw one. */
+  readonly kind: WebhookEvent['kind']
+  /** The customer it is about; null for a raw one and for a notice. */
   readonly customer: string | null
-  /** What it tells: ids of messages, or `id status`. */
+  /** What it tells: ids of messages, `id status`, or the name of a notice. */
   readonly tells: readonly string[]
-  /** The exact body, once it was sent. Statuses that travelled together have one body. */
+  /** The body, once it was sent; of a long one the beginning. Statuses that travelled together have one body. */
   body: string | null
   /** Requests made, the copies of the fault `duplicate` included. */
   attempts: number
   /** HTTP status of the last answer; null where none came. */
   status: number | null
-  /** Why the last request got no answer. */
+  /** Why the last request got no answer, or what is wrong with the answer. */
   error: string | null
-  /** `dropped`: never sent, by a fault or because too many wait. */
+  /** `dropped`: never sent, by a fault, because too many wait, or because nobody wants it. */
   outcome: 'waiting' | 'delivered' | 'given_up' | 'dropped'
 }
 

@@ -62,6 +62,10 @@ export class World {
     return this.#customers.get(ref) ?? this.#customers.get(this.#userIds.get(ref) ?? '') ?? null
   }
 
+  customers(): IterableIterator<Customer> {
+    return this.#customers.values()
+  }
+
   putCustomer(customer: Customer): void {
     this.#tell({ kind: 'customer', customer })
   }
@@ -95,9 +99,17 @@ export class World {
   raiseStatus(id: string, status: MessageStatus): boolean {
     const located = this.#messages.get(id)
     if (located === undefined || statusRank[status] <= statusRank[located.message.status]) return false
-    const message: ChatMessage = { ...located.message, status }
-    this.#tell({ kind: 'message', number: located.chat.number, customer: located.chat.customer, message })
+    this.changeMessage(id, { status })
     return true
+  }
+
+  /** Changes what is known of a message. Returns it as it is now, or null where it is forgotten. */
+  changeMessage(id: string, change: Partial<Pick<ChatMessage, 'content' | 'status' | 'failure'>>): ChatMessage | null {
+    const located = this.#messages.get(id)
+    if (located === undefined) return null
+    const message: ChatMessage = { ...located.message, ...change }
+    this.#tell({ kind: 'message', number: located.chat.number, customer: located.chat.customer, message })
+    return message
   }
 
   reset(): void {

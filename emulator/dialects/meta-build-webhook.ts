@@ -1,23 +1,23 @@
 import type { BusinessNumber, ChatMessage, Content, Customer } from '../records.ts'
-import type { WebhookEvent, WebhookFormat } from '../webhook-event.ts'
-import { unsupportedMessageError, windowClosedStatusError } from './meta-errors.ts'
+import type { WebhookEvent, WebhookSurroundings } from '../webhook-event.ts'
+import { accountOf } from './accounts.ts'
+import { statusError, unsupportedMessageError } from './meta-errors.ts'
 
 type StatusEvent = Extract<WebhookEvent, { kind: 'status' }>
 type Json = Record<string, unknown>
 
-/** What a webhook needs to know beyond its events. */
-export interface WebhookSurroundings {
-  /** The message an answer quotes. */
-  message(id: string): ChatMessage | null
-  /** What a media id stands for, and where it can be fetched. */
-  media(mediaId: string, mimeType: string): { readonly url: string; readonly bytes: Uint8Array }
-}
+type Around = Pick<WebhookSurroundings, 'message' | 'media'>
+
+const nowhere: Around = { message: () => null, media: () => ({ url: '', bytes: new Uint8Array() }) }
 
 /** Webhooks as Meta writes them: non-ASCII escaped, and signed with the app's secret. */
-export function metaWebhooks(around: WebhookSurroundings): WebhookFormat {
+export function metaWebhooks(around: Around = nowhere) {
   return {
-    build: (number, events) => metaJson(webhookBody(number, events, around)),
-    sign: (number, body) => ({ 'X-Hub-Signature-256': signature(body, number.account.app_secret) }),
+    build: (number: BusinessNumber, events: readonly WebhookEvent[]) =>
+      metaJson(cloudWebhook(number, accountOf(number, 'meta').waba_id, events, around)),
+    sign: (number: BusinessNumber, body: string): Record<string, string> => ({
+      'X-Hub-Signature-256': signature(body, accountOf(number, 'meta').app_secret),
+    }),
   }
 }
 
@@ -34,7 +34,13 @@ export function signature(body: string, appSecret: string): string {
   return `sha256=${new Bun.CryptoHasher('sha256', appSecret).update(body).digest('hex')}`
 }
 
-function webhookBody(number: BusinessNumber, events: readonly WebhookEvent[], around: WebhookSurroundings): Json {
+/** The Cloud API's envelope around these events, as whoever hosts that API passes it on. */
+export function cloudWebhook(
+  number: BusinessNumber,
+  wabaId: string,
+  events: readonly WebhookEvent[],
+  around: Around,
+): Json {
   const [first] = events
   const told = first?.kind === 'messages' ? messagesValue(number, first, around) : statusesValue(number, events)
   const value = {
@@ -44,14 +50,14 @@ function webhookBody(number: BusinessNumber, events: readonly WebhookEvent[], ar
   }
   return {
     object: 'whatsapp_business_account',
-    entry: [{ id: number.account.waba_id, changes: [{ value, field: 'messages' }] }],
+    entry: [{ id: wabaId, changes: [{ value, field: 'messages' }] }],
   }
 }
 
 function messagesValue(
   number: BusinessNumber,
   { customer, messages }: Extract<WebhookEvent, { kind: 'messages' }>,
-  around: WebhookSurroundings,
+  around: Around,
 ): Json {
   return {
     contacts: [contact(customer)],
@@ -59,12 +65,7 @@ function messagesValue(
   }
 }
 
-function inboundMessage(
-  number: BusinessNumber,
-  customer: Customer,
-  message: ChatMessage,
-  around: WebhookSurroundings,
-): Json {
+function inboundMessage(number: BusinessNumber, customer: Customer, message: ChatMessage, around: Around): Json {
   const phone = shownPhone(customer)
   return {
     ...(message.reply_to === undefined ? {} : { context: context(number, customer, message.reply_to, around) }),
@@ -76,13 +77,13 @@ function inboundMessage(
   }
 }
 
-function context(number: BusinessNumber, customer: Customer, id: string, around: WebhookSurroundings): Json {
+function context(number: BusinessNumber, customer: Customer, id: string, around: Around): Json {
   const ownMessage = around.message(id)?.direction === 'inbound'
   const from = ownMessage ? shownPhone(customer) : digits(number.display_phone_number)
   return { ...(from === null ? {} : { from }), id }
 }
 
-function inboundContent(content: Content, around: WebhookSurroundings): Json {
+function inboundContent(content: Content, around: Around): Json {
   switch (content.type) {
     case 'text':
       return { type: 'text', text: { body: content.text } }
@@ -123,7 +124,7 @@ function choice({ id, title, description, of }: Extract<Content, { type: 'choice
 
 type Media = Extract<Content, { media_id?: string }>
 
-function media(content: Media, around: WebhookSurroundings): Json {
+function media(content: Media, around: Around): Json {
   const { media_id: id = '', mime_type = 'application/octet-stream', caption, filename } = content
   const { url, bytes } = around.media(id, mime_type)
   return {
@@ -168,7 +169,7 @@ function statusEntry(number: BusinessNumber, { customer, message, status, at }: 
     ...(phone === null ? { recipient_user_id: customer.user_id } : { recipient_id: phone }),
     ...(message.callback_data === undefined ? {} : { biz_opaque_callback_data: message.callback_data }),
     ...(status === 'sent' || status === 'delivered' ? charge(number, customer, message) : {}),
-    ...(status === 'failed' ? { errors: [windowClosedStatusError] } : {}),
+    ...(status === 'failed' ? { errors: [statusError(message.failure ?? 'window_closed')] } : {}),
   }
 }
 

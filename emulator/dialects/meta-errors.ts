@@ -1,3 +1,5 @@
+import type { Failure } from '../records.ts'
+
 /** An error of Meta's API: HTTP status, `code`, and what the documented body says. */
 export interface MetaError {
   readonly status: number
@@ -112,16 +114,27 @@ export function unknownPath(path: string): MetaError {
   return { status: 404, code: 2500, message: `Unknown path components: ${path}` }
 }
 
-/** What the `failed` status says when free text is sent after the 24 h window. */
-export const windowClosedStatusError = {
-  code: 131047,
-  title: 'Re-engagement message',
-  message: 'Re-engagement message',
-  error_data: {
-    details:
-      'Message failed to send because more than 24 hours have passed since the customer last replied to this number.',
-  },
-  href: 'https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/',
+const statusErrors: Readonly<Record<Failure, readonly [code: number, title: string, details: string]>> = {
+  window_closed: [
+    131047,
+    'Re-engagement message',
+    'Message failed to send because more than 24 hours have passed since the customer last replied to this number.',
+  ],
+  rate_limited: [
+    130429,
+    'Rate limit hit',
+    'Message failed to send because there were too many messages sent from this phone number in a short period of time.',
+  ],
+  not_on_whatsapp: [131026, 'Message undeliverable', 'Message Undeliverable.'],
+  undeliverable: [131026, 'Message undeliverable', 'Message Undeliverable.'],
+  media_unreachable: [131053, 'Media upload error', 'Media could not be fetched from the link of the message.'],
+}
+
+/** What the `failed` status of a message says. */
+export function statusError(failure: Failure): unknown {
+  const [code, title, details] = statusErrors[failure]
+  const href = 'https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/'
+  return { code, title, message: title, error_data: { details }, href }
 }
 
 /** What a message of a kind the API can't show carries. */

@@ -1,4 +1,6 @@
-import type { BusinessNumber } from './records.ts'
+import type { BusinessNumber } from '../records.ts'
+import { accountOf } from './accounts.ts'
+import type { Verification } from './dialect.ts'
 
 const timeoutMs = 5_000
 
@@ -6,12 +8,13 @@ const timeoutMs = 5_000
  * Meta's verification request: `GET webhook_url?hub.mode=subscribe&hub.challenge=…&hub.verify_token=…`, which must be
  * answered 200 with the challenge as the body.
  */
-export async function verifyWebhook(number: BusinessNumber): Promise<{ verified: boolean; reason: string | null }> {
+export async function verifyWebhook(number: BusinessNumber): Promise<Verification> {
   const challenge = String(Math.floor(1_000_000_000 + Math.random() * 9_000_000_000))
-  const url = new URL(number.webhook_url)
+  const url = URL.parse(number.webhook_url ?? '')
+  if (url === null) return refused('the number has no webhook')
   url.searchParams.set('hub.mode', 'subscribe')
   url.searchParams.set('hub.challenge', challenge)
-  url.searchParams.set('hub.verify_token', number.account.verify_token)
+  url.searchParams.set('hub.verify_token', accountOf(number, 'meta').verify_token)
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) })
     const body = await response.text()
@@ -22,6 +25,6 @@ export async function verifyWebhook(number: BusinessNumber): Promise<{ verified:
   }
 }
 
-function refused(reason: string) {
+function refused(reason: string): Verification {
   return { verified: false, reason }
 }
