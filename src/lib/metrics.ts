@@ -32,10 +32,20 @@ export function makeMetrics() {
     messagesSent: counter('whatsapp_messages_sent_total', 'Messages that a provider accepted', ['provider']),
     messagesReceived: counter('whatsapp_messages_received_total', 'Messages received', ['provider']),
     whatsappErrors: counter('whatsapp_errors_total', 'Sends that a provider refused', ['provider', 'code']),
+    circuitsOpened: counter(
+      'whatsapp_circuits_opened_total',
+      "Times that a bot's sends were stopped for a while: its provider did not take them, or did not answer",
+      ['provider'],
+    ),
     webhooksRefused: counter('whatsapp_webhooks_refused_total', 'Webhooks not taken, by reason', [
       'provider',
       'reason',
     ]),
+    mediaFetched: counter('media_fetched_total', "Tries to get a customer's file from its provider", [
+      'provider',
+      'outcome',
+    ]),
+    mediaBytes: counter('media_fetched_bytes_total', 'Bytes of the files got from providers', ['provider']),
     sockets: gauge('websocket_connections', 'WebSockets that are open'),
     socketsClosed: counter('websocket_closed_total', 'WebSockets that this side has closed, by reason', ['reason']),
     rateLimited: counter('rate_limited_total', 'Requests refused for their number', ['limit']),

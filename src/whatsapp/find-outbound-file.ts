@@ -1,0 +1,43 @@
+import type { OutboundContent } from '../flow/content.ts'
+import type { Clock } from '../lib/clock.ts'
+import { findMedia, type Media, mediaIdOf, unsendableMedia } from '../messaging/media.ts'
+import { type MediaLinks, mediaLinkMs } from '../messaging/media-links.ts'
+import type { MessageError } from '../messaging/status.ts'
+import type { Files } from '../stores/files.ts'
+import type { Database } from '../stores/postgres/database.ts'
+import type { OutboundFile } from './provider.ts'
+
+/** The file that a message is to go out with: null where it has none of ours; or why it cannot be sent. */
+export type FoundFile =
+  | { readonly kind: 'found'; readonly file: OutboundFile | null }
+  | { readonly kind: 'failed'; readonly error: MessageError }
+
+type Parts = {
+  readonly database: Database
+  readonly files: Files
+  readonly links: MediaLinks
+  readonly clock: Clock
+}
+
+/** Finds the file of a content whose `media_id` names one that is kept here. An id that is no UUID is the provider's own. */
+export async function findOutboundFile(parts: Parts, tenantId: string, content: OutboundContent): Promise<FoundFile> {
+  const id = mediaIdOf(content)
+  if (id === null) return { kind: 'found', file: null }
+  const media = await parts.database.read({ role: 'app', tenantId }, tx => findMedia(tx, tenantId, id))
+  const fault = unsendableMedia(media)
+  if (media === undefined || fault !== null) return failed(fault ?? gone)
+  const blob = await parts.files.find({ tenantId, id }, media.mime_type)
+  return blob === null ? failed(gone) : { kind: 'found', file: fileOf(parts, tenantId, media, blob) }
+}
+
+const gone = 'The file is not there any more: upload it again.'
+
+function failed(message: string): FoundFile {
+  return { kind: 'failed', error: { code: 'no_file', message } }
+}
+
+function fileOf({ links, clock }: Parts, tenantId: string, media: Media, blob: Blob): OutboundFile {
+  const { id, mime_type, filename } = media
+  const link = links.linkTo({ tenantId, id }, new Date(clock.now() + mediaLinkMs))
+  return { mimeType: mime_type, filename, bytes: blob.size, blob, link, key: id }
+}
