@@ -61,6 +61,12 @@ describe('webhooks', () => {
     expect(await handle({ ...request, url: webhookUrl.replace('bot-1', 'bot-2') })).toEqual({ kind: 'refused' })
   })
 
+  test('fields that Twilio has added since are signed too, up to a number that no form has', async () => {
+    const more = (count: number) => signedForm(`${messageForms.text}${'&More=1'.repeat(count)}`)
+    expect(await handle(more(900))).toMatchObject({ kind: 'read' })
+    expect(await handle(more(1_000))).toEqual({ kind: 'refused' })
+  })
+
   function signedJson(body: string): WebhookRequest {
     const url = `${webhookUrl}?bodySHA256=${createHash('sha256').update(body).digest('hex')}`
     const headers = new Headers({ 'x-twilio-signature': getExpectedTwilioSignature(token, url, {}) })

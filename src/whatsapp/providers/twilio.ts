@@ -17,6 +17,9 @@ import { authorizationOf, type TwilioUrls, twilioUrls } from './twilio/twilio-ap
 /** A text of 65,536 characters, each of them nine in a form, and room for the rest. */
 const webhookBytesMax = 1024 * 1024
 
+/** A form has some thirty fields. They are sorted before it is known whose they are. */
+const fieldsMax = 1_000
+
 /**
  * WhatsApp through Twilio's Programmable Messaging. A sender may send 80 messages a second; what is beyond waits at Twilio
  * for four hours ("Best practices and FAQs"). TWILIO_BASE_URL stands for all of Twilio's hosts.
@@ -39,12 +42,18 @@ export function twilioProvider({ config, memo, guardedFetch }: ProviderParts): W
 
 function handleWebhook(request: WebhookRequest, { config }: ProviderBot): HandledWebhook {
   const { url, body } = request
-  // What is not UTF-8 is not what Twilio signed either.
-  const form = new URLSearchParams(new TextDecoder().decode(body))
-  if (!isSigned(request, form, config.auth_token ?? '')) return { kind: 'refused' }
-  if (bodyHashOf(url) !== null) return { kind: 'read', webhook: unknownEvent(readJson(body)) }
+  const isForm = bodyHashOf(url) === null
+  const form = isForm ? readForm(body) : new URLSearchParams()
+  if (form === null || !isSigned(request, form, config.auth_token ?? '')) return { kind: 'refused' }
+  if (!isForm) return { kind: 'read', webhook: unknownEvent(readJson(body)) }
   const reference = URL.parse(url)?.searchParams.get('reference') ?? null
   return { kind: 'read', webhook: parseTwilioForm(form, config, reference, new Date()) }
+}
+
+/** Null where it has more fields than any form of Twilio's. What is not UTF-8 is not what Twilio signed either. */
+function readForm(body: Uint8Array): URLSearchParams | null {
+  const text = new TextDecoder().decode(body)
+  return text.split('&', fieldsMax + 1).length > fieldsMax ? null : new URLSearchParams(text)
 }
 
 /**
