@@ -11,6 +11,7 @@ import { keepMemoryLow } from './lib/memory.ts'
 import { type Metrics, makeMetrics } from './lib/metrics.ts'
 import { opsRoutes } from './lib/ops.ts'
 import { type Peer, type Server, type SocketHandlers, serve } from './lib/serve.ts'
+import { type MediaLinks, makeMediaLinks } from './messaging/media-links.ts'
 import type { Bus } from './stores/bus.ts'
 import { type Feed, makeFeed } from './stores/feed.ts'
 import { type Files, makeFiles } from './stores/files.ts'
@@ -46,6 +47,7 @@ type Parts = {
   readonly feed: Feed
   readonly sealer: Sealer
   readonly files: Files
+  readonly links: MediaLinks
   /** Whether this is the only process on its database. */
   readonly isAlone: boolean
   readonly health: () => Promise<Health>
@@ -123,6 +125,7 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
       feed: makeFeed({ bus, gate, log }),
       sealer,
       files: makeFiles(join(config.DASHOFFICE_DATA_DIR, 'media')),
+      links: makeMediaLinks({ encryptionKey: config.ENCRYPTION_KEY, publicUrl: config.PUBLIC_URL }),
       isAlone,
       health,
     }

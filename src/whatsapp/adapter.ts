@@ -10,6 +10,7 @@ import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { opsRoutes } from '../lib/ops.ts'
 import { findBotWithSecrets } from '../messaging/find-bot.ts'
+import type { MediaLinks } from '../messaging/media-links.ts'
 import { makeProviderMemo } from '../messaging/provider-memo.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
@@ -18,9 +19,13 @@ import type { Health } from '../stores/health.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import { makeBotCache } from './bot-cache.ts'
 import { startChecks } from './check-bots.ts'
+import { startMediaFetches } from './fetch-media.ts'
+import { findOutboundFile } from './find-outbound-file.ts'
 import { type Inbound, makeInbound } from './inbound.ts'
 import { makeProviders } from './providers/providers.ts'
 import { startSender } from './sender.ts'
+import { mediaLinkRoutes } from './serve-media.ts'
+import { startMediaSweep } from './sweep-media.ts'
 
 const webhookPath = '/webhooks/:provider/:bot_id'
 
@@ -45,6 +50,7 @@ type Options = {
   readonly metrics: Metrics
   readonly sealer: Sealer
   readonly files: Files
+  readonly links: MediaLinks
   readonly health: () => Promise<Health>
   readonly isAlone: boolean
 }
@@ -69,21 +75,24 @@ export async function startAdapter(options: Options) {
   const inbound = makeInbound({ ...options, bots, providers })
   const timeoutMs = config.SEND_TIMEOUT_SECONDS * 1_000
   const checks = startChecks({ ...options, providers, timeoutMs })
+  const fetches = await startMediaFetches({ ...options, bots, providers })
+  const sweep = startMediaSweep(options)
   const sender = await startSender({
     ...options,
     bots,
     providers,
+    findFile: (tenantId, content) => findOutboundFile(options, tenantId, content),
     tenantMessagesPerMinute: config.RATE_LIMIT_MESSAGES_PER_MINUTE,
     timeoutMs,
     settleMs: config.SEND_SETTLE_SECONDS * 1_000,
   })
   let ending: Promise<unknown> | undefined
   function endWork(): Promise<unknown> {
-    ending ??= Promise.all([sender.stop(), checks.stop()])
+    ending ??= Promise.all([sender.stop(), checks.stop(), fetches.stop(), sweep.stop()])
     return ending
   }
   return {
-    fetch: webhookRoutes(inbound, options).fetch,
+    fetch: adapterRoutes(inbound, options).fetch,
     // What goes out does not wait for the last webhook that comes in.
     drain: () => void endWork(),
     async stop() {
@@ -94,7 +103,8 @@ export async function startAdapter(options: Options) {
   }
 }
 
-function webhookRoutes(inbound: Inbound, { config, log, metrics, health }: Options): Hono {
+function adapterRoutes(inbound: Inbound, options: Options): Hono {
+  const { config, log, metrics, health } = options
   const app = new Hono()
   app.onError((error, context) => answerError(error, requestIdOf(context.req.raw), log))
   app.use(
@@ -118,6 +128,7 @@ function webhookRoutes(inbound: Inbound, { config, log, metrics, health }: Optio
   app.all(webhookPath, context => {
     throw new AppError('method_not_allowed', `A webhook is a POST, not a ${context.req.method}.`)
   })
+  app.route('/', mediaLinkRoutes(options))
   app.route('/', opsRoutes({ health, metrics }))
   return app
 }

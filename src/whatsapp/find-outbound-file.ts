@@ -7,11 +7,6 @@ import type { Files } from '../stores/files.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { OutboundFile } from './provider.ts'
 
-/** The file that a message is to go out with: null where it has none of ours; or why it cannot be sent. */
-export type FoundFile =
-  | { readonly kind: 'found'; readonly file: OutboundFile | null }
-  | { readonly kind: 'failed'; readonly error: MessageError }
-
 type Parts = {
   readonly database: Database
   readonly files: Files
@@ -19,21 +14,28 @@ type Parts = {
   readonly clock: Clock
 }
 
-/** Finds the file of a content whose `media_id` names one that is kept here. An id that is no UUID is the provider's own. */
-export async function findOutboundFile(parts: Parts, tenantId: string, content: OutboundContent): Promise<FoundFile> {
+/**
+ * The file of a content whose `media_id` names one that is kept here; null where it names none: an id that is no UUID is the
+ * provider's own. Or why it cannot be sent.
+ */
+export async function findOutboundFile(
+  parts: Parts,
+  tenantId: string,
+  content: OutboundContent,
+): Promise<{ readonly file: OutboundFile | null } | MessageError> {
   const id = mediaIdOf(content)
-  if (id === null) return { kind: 'found', file: null }
+  if (id === null) return { file: null }
   const media = await parts.database.read({ role: 'app', tenantId }, tx => findMedia(tx, tenantId, id))
   const fault = unsendableMedia(media)
-  if (media === undefined || fault !== null) return failed(fault ?? gone)
+  if (media === undefined || fault !== null) return noFile(fault ?? gone)
   const blob = await parts.files.find({ tenantId, id }, media.mime_type)
-  return blob === null ? failed(gone) : { kind: 'found', file: fileOf(parts, tenantId, media, blob) }
+  return blob === null ? noFile(gone) : { file: fileOf(parts, tenantId, media, blob) }
 }
 
 const gone = 'The file is not there any more: upload it again.'
 
-function failed(message: string): FoundFile {
-  return { kind: 'failed', error: { code: 'no_file', message } }
+function noFile(message: string): MessageError {
+  return { code: 'no_file', message }
 }
 
 function fileOf({ links, clock }: Parts, tenantId: string, media: Media, blob: Blob): OutboundFile {
