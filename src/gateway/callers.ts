@@ -1,16 +1,6 @@
 import type { Context } from 'hono'
-import { verifyAccessToken } from '../identity/access-token.ts'
-import {
-  apiKeyPrefix,
-  type Caller,
-  type CallerKey,
-  findCaller,
-  findKeyCaller,
-  findUserCaller,
-  noteKeyUse,
-} from '../identity/callers.ts'
-import { messageOf } from '../lib/errors.ts'
-import { Lru } from '../lib/lru.ts'
+import type { Caller, CallerKey } from '../identity/callers.ts'
+import { credentialOf, type Identified, makeKnownCallers } from '../identity/known-callers.ts'
 import type { GatewayOptions } from './options.ts'
 
 /** Finds out who asks. */
@@ -23,89 +13,21 @@ export type Callers = {
   again(caller: CallerKey): Promise<Caller | null>
 }
 
-export type Identified = { readonly caller: Caller; readonly endsMs: number }
-
-const knownMax = 5_000
-/** A change is told at once over the bus; where that is lost, it counts after this long. */
-const knownMs = 30_000
-const useNotedMs = 60_000
-
-type Known = { readonly caller: Caller; readonly endsMs: number; notedMs: number }
-
 export function makeCallers(options: GatewayOptions): Callers {
-  const { bus, clock, config, database, log } = options
-  const known = new Lru<string, Known>(knownMax)
-  let changes = 0
-  bus.subscribe('caller.changed', id => {
-    changes++
-    known.deleteWhere(({ caller }) => caller.id === id || caller.tenantId === id)
-  })
-
-  function of(context: Context): Caller | null | Promise<Caller | null> {
-    const credential = credentialOf(context)
-    if (credential === null) return null
-    const found = known.get(credential)
-    if (found === undefined || found.endsMs <= clock.now()) return lookUp(credential)
-    if (found.caller.kind === 'api_key') noteUse(found)
-    return found.caller
-  }
-
-  async function lookUp(credential: string): Promise<Caller | null> {
-    const [nowMs, changesBefore] = [clock.now(), changes]
-    const found = await identified(credential)
-    if (found === null) return null
-    const one = { caller: found.caller, endsMs: Math.min(nowMs + knownMs, found.endsMs), notedMs: 0 }
-    // Read while somebody was changed: it may be them, as they were.
-    if (changes === changesBefore) known.set(credential, one)
-    if (one.caller.kind === 'api_key') noteUse(one)
-    return one.caller
-  }
-
-  function identified(credential: string): Promise<Identified | null> {
-    return credential.startsWith(apiKeyPrefix) ? byKey(credential) : byToken(credential, clock.now())
-  }
-
-  async function byKey(key: string): Promise<Identified | null> {
-    const now = new Date(clock.now())
-    const found = await database.read({ role: 'auth' }, tx => findKeyCaller(tx, key, now))
-    return found === undefined ? null : { caller: found.caller, endsMs: found.expiresAt?.getTime() ?? Infinity }
-  }
-
-  async function byToken(token: string, nowMs: number): Promise<Identified | null> {
-    const claims = verifyAccessToken(token, [config.JWT_SECRET, config.JWT_SECRET_PREVIOUS], nowMs)
-    if (claims === null) return null
-    const { tenantId } = claims
-    const caller = await database.read({ role: 'app', tenantId }, tx => findUserCaller(tx, claims))
-    return caller === undefined ? null : { caller, endsMs: claims.endsMs }
-  }
-
-  function noteUse(one: Known): void {
-    const nowMs = clock.now()
-    if (nowMs - one.notedMs < useNotedMs) return
-    one.notedMs = nowMs
-    const { caller } = one
-    database
-      .transaction({ role: 'app', tenantId: caller.tenantId }, tx => noteKeyUse(tx, caller, new Date(nowMs)))
-      .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'the use of an API key was not noted'))
-  }
-
+  const known = makeKnownCallers(options)
   return {
-    of,
+    of(context) {
+      const credential = credentialIn(context)
+      return credential === null ? null : known.of(credential)
+    },
     async identify(context) {
-      const credential = credentialOf(context)
-      return credential === null ? null : await identified(credential)
+      const credential = credentialIn(context)
+      return credential === null ? null : await known.identify(credential)
     },
-    async again(key) {
-      const now = new Date(clock.now())
-      const scope = { role: 'app', tenantId: key.tenantId } as const
-      return (await database.read(scope, tx => findCaller(tx, key, now))) ?? null
-    },
+    again: known.again,
   }
 }
 
-function credentialOf(context: Context): string | null {
-  const header = context.req.header('authorization')
-  if (header !== undefined) return /^Bearer ([\w.-]+)$/i.exec(header)?.[1] ?? null
-  const key = context.req.header('x-api-key')
-  return key?.startsWith(apiKeyPrefix) ? key : null
+function credentialIn({ req }: Context): string | null {
+  return credentialOf(req.header('authorization'), req.header('x-api-key'))
 }

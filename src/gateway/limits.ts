@@ -1,9 +1,9 @@
 import type { Context } from 'hono'
 import type { Caller } from '../identity/callers.ts'
+import { makeRequestLimits } from '../identity/request-limits.ts'
 import { sha256Hex } from '../lib/crypto.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
-import { makeMemoryGate } from '../stores/memory/request-gate.ts'
-import { type Admission, type AnswerKey, limitWindowMs, type Taken } from '../stores/request-gate.ts'
+import { callerAddress } from '../lib/peer-address.ts'
+import type { Admission, AnswerKey, Taken } from '../stores/request-gate.ts'
 import type { Env, GatewayOptions } from './options.ts'
 
 /** How often somebody may ask. What is refused throws `too_many_requests`. */
@@ -32,118 +32,65 @@ export type Limits = {
 
 const authWindowMs = 5 * 60_000
 const registrationsPerLogin = 4
-const logPauseMs = 10_000
 
 export function makeLimits(options: GatewayOptions): Limits {
-  const { clock, config, gate, log, metrics } = options
-  const perMinute = config.RATE_LIMIT_API_PER_MINUTE
-  const perFiveMinutes = config.RATE_LIMIT_AUTH_PER_5_MINUTES
-  // Where the common gate is away, what changes something is counted here.
-  const local = makeMemoryGate(clock)
-  let lastLogMs = Number.NEGATIVE_INFINITY
+  const perFiveMinutes = options.config.RATE_LIMIT_AUTH_PER_5_MINUTES
+  const requests = makeRequestLimits(options)
 
-  function noteOutage(error: unknown, outcome: 'let_through' | 'counted_here'): void {
-    metrics.rateLimitUnavailable.inc({ outcome })
-    if (clock.now() - lastLogMs < logPauseMs) return
-    lastLogMs = clock.now()
-    log.warn(
-      { error: messageOf(error) },
-      'rate limits cannot be shared: reads are let through, the rest is counted by process',
-    )
-  }
-
-  async function take(key: string, limit: number, windowMs: number): Promise<Taken> {
-    return await gate.take(key, limit, windowMs).catch((error: unknown) => {
-      noteOutage(error, 'counted_here')
-      return local.take(key, limit, windowMs)
-    })
-  }
-
-  async function counted(context: Context<Env>, key: string, limit: number, windowMs: number): Promise<Taken> {
-    const taken = await take(key, limit, windowMs)
-    context.set('limit', { limit, ...taken })
+  /** For the headers of the answer. */
+  function note<T extends Taken & { readonly limit: number }>(context: Context<Env>, taken: T): T {
+    const { limit, remaining, resetMs } = taken
+    context.set('limit', { limit, remaining, resetMs })
     return taken
   }
 
-  async function admitted(context: Context<Env>, name: string, key: string, limit: number, windowMs: number) {
-    const taken = await counted(context, key, limit, windowMs)
-    if (taken.allowed) return
-    metrics.rateLimited.inc({ limit: name })
-    throw tooMany(taken.resetMs)
+  async function admitTry(context: Context<Env>, name: string, key: string, limit = perFiveMinutes): Promise<void> {
+    requests.refuse(name, note(context, { limit, ...(await requests.take(key, limit, authWindowMs)) }))
   }
 
-  function strangerKey(context: Context<Env>): string {
-    return `rate_limit:address:${addressOf(context, options)}`
-  }
-
-  function giveBack(keys: readonly string[]): Promise<unknown> {
-    return Promise.all(keys.map(key => gate.giveBack(key).catch(() => local.giveBack(key))))
+  async function countStranger(context: Context<Env>): Promise<Taken> {
+    return note(context, await requests.takeStranger(addressOf(context, options)))
   }
 
   return {
     async admit(context, caller, answer) {
-      const limit = caller.requestsPerMinute ?? perMinute
-      const request = { tenantId: caller.tenantId, limit, answer }
       const isRead = context.req.method === 'GET'
-      const admission = await gate.admit(request).catch((error: unknown) => {
-        noteOutage(error, isRead ? 'let_through' : 'counted_here')
-        return isRead ? openTo(limit) : local.admit({ ...request, answer: null })
-      })
-      context.set('limit', { limit, remaining: admission.remaining, resetMs: admission.resetMs })
-      if (admission.allowed) return admission
-      metrics.rateLimited.inc({ limit: 'tenant' })
-      throw tooMany(admission.resetMs)
+      const admission = note(context, await requests.admit(caller, { isRead, answer }))
+      requests.refuse('tenant', admission)
+      return admission
     },
     async admitStranger(context) {
-      await admitted(context, 'address', strangerKey(context), perMinute, limitWindowMs)
+      requests.refuse('address', await countStranger(context))
     },
     async countStranger(context) {
-      await counted(context, strangerKey(context), perMinute, limitWindowMs)
+      await countStranger(context)
     },
     async admitLogin(context, account) {
       const byAddress = `rate_limit:login:address:${addressOf(context, options)}`
       const byAccount = `rate_limit:login:account:${sha256Hex(account)}`
-      await admitted(context, 'login_address', byAddress, perFiveMinutes, authWindowMs)
-      await admitted(context, 'login_account', byAccount, perFiveMinutes, authWindowMs)
+      await admitTry(context, 'login_address', byAddress)
+      await admitTry(context, 'login_account', byAccount)
       return {
         async takeBack() {
-          await giveBack([byAddress, byAccount])
+          await Promise.all([byAddress, byAccount].map(requests.giveBack))
         },
       }
     },
     async admitWrongToken(context) {
-      const key = `rate_limit:token:address:${addressOf(context, options)}`
-      await admitted(context, 'token_address', key, perFiveMinutes, authWindowMs)
+      await admitTry(context, 'token_address', `rate_limit:token:address:${addressOf(context, options)}`)
     },
     async admitRegistration(context) {
       const key = `rate_limit:register:address:${addressOf(context, options)}`
-      await admitted(context, 'registration', key, perFiveMinutes * registrationsPerLogin, authWindowMs)
+      await admitTry(context, 'registration', key, perFiveMinutes * registrationsPerLogin)
     },
     async isFirst(key, windowMs) {
-      return (await take(key, 1, windowMs)).allowed
+      return (await requests.take(key, 1, windowMs)).allowed
     },
   }
 }
 
-function openTo(limit: number): Admission {
-  return { allowed: true, remaining: limit, resetMs: limitWindowMs, answer: null, miss: null }
-}
-
-function tooMany(resetMs: number): AppError {
-  const seconds = Math.max(1, Math.ceil(resetMs / 1000))
-  return new AppError('too_many_requests', `Try again in ${seconds} s.`)
-}
-
 /** The address of whoever asks: the connection's, or what a trusted proxy says. */
 export function addressOf(context: Context<Env>, { config }: Pick<GatewayOptions, 'config'>): string {
-  const peer = plainAddress(context.env?.peerAddress?.() ?? 'unknown')
-  if (!config.TRUSTED_PROXIES.includes(peer)) return peer
-  const forwarded = (context.req.header('x-forwarded-for') ?? '').split(',').map(part => plainAddress(part.trim()))
-  // Each proxy appends whom it heard from: the last one that is no proxy of ours is the caller.
-  return forwarded.findLast(address => address !== '' && !config.TRUSTED_PROXIES.includes(address)) ?? peer
-}
-
-/** An IPv4 address that arrived over an IPv6 socket, without its prefix. */
-function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '').slice(0, 64)
+  const whence = { peer: context.env?.peerAddress?.(), forwardedFor: context.req.header('x-forwarded-for') }
+  return callerAddress(whence, config.TRUSTED_PROXIES)
 }
