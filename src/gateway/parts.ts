@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Caller } from '../identity/callers.ts'
-import { RaceLost } from '../messaging/resolve-customers.ts'
-import { sqlState, type Transaction } from '../stores/postgres/database.ts'
+import type { Transaction } from '../stores/postgres/database.ts'
+import * as postgres from '../stores/postgres/in-tenant.ts'
 import type { Reader } from './answers.ts'
 import type { Callers } from './callers.ts'
 import type { Limits } from './limits.ts'
@@ -16,14 +16,6 @@ export type Parts = GatewayOptions & {
   readonly sockets: Sockets
 }
 
-const triesMax = 3
-const retriedStates = new Set(['40001', '40P01'])
-
-/** Not a fault of the request: another transaction stood in the way. */
-function isPassing(error: unknown): boolean {
-  return error instanceof RaceLost || retriedStates.has(sqlState(error) ?? '')
-}
-
 /**
  * Runs `work` in one transaction that sees the caller's tenant only. It may run again where another transaction stood
  * in the way, so it does nothing but ask the database.
@@ -34,13 +26,7 @@ export async function inTenant<T>(
   work: (tx: Transaction, caller: Caller) => Promise<T>,
 ): Promise<T> {
   const caller = context.get('caller')
-  for (let tries = 1; ; tries++) {
-    try {
-      return await database.transaction({ role: 'app', tenantId: caller.tenantId }, tx => work(tx, caller))
-    } catch (error) {
-      if (tries >= triesMax || !isPassing(error)) throw error
-    }
-  }
+  return await postgres.inTenant(database, caller.tenantId, tx => work(tx, caller))
 }
 
 /** The same for work that runs one statement, which only reads: it takes half the time. */

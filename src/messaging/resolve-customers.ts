@@ -1,6 +1,7 @@
 import type { Ids } from '../lib/ids.ts'
 import { storableText } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
+import { TryAgain } from '../stores/postgres/in-tenant.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { lockCustomersToMerge, type MovedConversation, mergeCustomer } from './merge-customers.ts'
 
@@ -13,7 +14,7 @@ export type Sender = { readonly identities: readonly Identity[]; readonly name: 
 type Asked = { readonly tenantId: string; readonly botId: string; readonly sender: Sender }
 
 /** Another process made the same customer, conversation or message at the same moment: look again. */
-export class RaceLost extends Error {
+export class RaceLost extends TryAgain {
   override readonly name = 'RaceLost'
 }
 
