@@ -1,5 +1,7 @@
 drop index bots_due;
 create index bots_connecting on bots (check_due_at) where status = 'connecting';
+drop index outbox_due_answers, outbox_due_bulk;
+create index outbox_due on outbox (due_at, id) where state = 'queued';
 alter table outbox drop column parts_sent, drop column urgency;
 drop index conversations_via;
 alter table conversations drop column via_bot_id;

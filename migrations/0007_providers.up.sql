@@ -49,8 +49,11 @@ create index conversations_via on conversations (tenant_id, via_bot_id, customer
   where via_bot_id is not null and status <> 'closed';
 
 -- urgent: 0 for answers, 1 for what nobody waits for. parts_sent: of a message that goes out in several.
-alter table outbox add column urgency smallint not null default 0;
+alter table outbox add column urgency smallint not null default 0 check (urgency in (0, 1));
 alter table outbox add column parts_sent smallint not null default 0;
+drop index outbox_due;
+create index outbox_due_answers on outbox (due_at, id) where state = 'queued' and urgency = 0;
+create index outbox_due_bulk on outbox (due_at, id) where state = 'queued' and urgency = 1;
 
 -- A bot that waits to be scanned is looked at too, since its code runs out, and one whose session is to be ended.
 alter table bots add column leaving text check (leaving in ('end', 'logout'));

@@ -1,5 +1,5 @@
 import type { Transaction } from '../stores/postgres/database.ts'
-import { statement } from '../stores/postgres/statement.ts'
+import { nullable, statement } from '../stores/postgres/statement.ts'
 
 const oldestMail = statement({
   name: 'lag_oldest_mail',
@@ -12,9 +12,12 @@ const oldestMail = statement({
 const oldestDue = statement({
   name: 'lag_oldest_due',
   params: [],
-  row: { seconds: 'float8' },
-  sql: `select extract(epoch from now() - due_at)::float8 as seconds from outbox
-    where state = 'queued' and due_at <= now() order by due_at, id limit 1`,
+  row: { seconds: nullable('float8') },
+  sql: `select extract(epoch from now() - min(due_at))::float8 as seconds from (
+      (select due_at from outbox where state = 'queued' and urgency = 0 and due_at <= now() order by due_at, id limit 1)
+      union all
+      (select due_at from outbox where state = 'queued' and urgency = 1 and due_at <= now() order by due_at, id limit 1)
+    ) as oldest`,
 })
 
 /** How long the oldest mail has waited for its turn, in seconds; 0 where none waits. */

@@ -1,14 +1,16 @@
 import type { OutboundContent } from '../flow/content.ts'
 import type { Ids } from '../lib/ids.ts'
 import { sqlState, type Transaction } from '../stores/postgres/database.ts'
-import { nullable, statement } from '../stores/postgres/statement.ts'
+import { json, nullable, nullableJson, statement } from '../stores/postgres/statement.ts'
+import { type BotConfig, providerNames } from './bot-config.ts'
+import { type Capabilities, capabilitiesOf } from './capabilities.ts'
 import type { Message } from './list-conversations.ts'
 import { resolveConversations } from './receive-messages.ts'
 import { type Identity, RaceLost, resolveCustomers } from './resolve-customers.ts'
 
 const insertMessage = statement({
   name: 'message_queue',
-  params: ['tenant_id', 'conversation_id', 'id', 'bot_id', 'content', 'window_expires_at'],
+  params: ['tenant_id', 'conversation_id', 'id', 'bot_id', 'content', 'window_expires_at', 'urgency'],
   row: { created_at: 'timestamptz' },
   sql: `with message as (
       insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
@@ -17,7 +19,7 @@ const insertMessage = statement({
       update conversations set last_message_at = now(), window_expires_at = greatest(window_expires_at, $6)
       where tenant_id = $1 and id = $2
     )
-    insert into outbox (tenant_id, conversation_id, id, bot_id) values ($1, $2, $3, $4)
+    insert into outbox (tenant_id, conversation_id, id, bot_id, urgency) values ($1, $2, $3, $4, $7)
     returning created_at`,
 })
 
@@ -26,23 +28,30 @@ const insertMessage = statement({
 const findReach = statement({
   name: 'message_find_reach',
   params: ['tenant_id', 'conversation_id'],
-  row: { has_bot: 'bool', has_address: 'bool', window_expires_at: nullable('timestamptz') },
-  sql: `select exists (select from bots b where b.tenant_id = c.tenant_id and b.id = c.bot_id) as has_bot,
-      exists (select from customer_identities i
-        where i.tenant_id = c.tenant_id and i.customer_id = c.customer_id and i.bot_id = c.bot_id
-          and i.kind in ('phone', 'bsuid')) as has_address,
+  row: {
+    provider: nullable('text'),
+    config: nullableJson<BotConfig>(),
+    kinds: json<readonly string[]>(),
+    window_expires_at: nullable('timestamptz'),
+  },
+  sql: `select b.provider, b.config,
+      (select coalesce(jsonb_agg(distinct i.kind), '[]') from customer_identities i
+        where i.tenant_id = c.tenant_id and i.customer_id = c.customer_id and i.bot_id = c.bot_id) as kinds,
       greatest(
         (select max(o.window_expires_at) from conversations o
           where o.tenant_id = c.tenant_id and o.customer_id = c.customer_id and o.bot_id = c.bot_id),
         (select m.provider_at + interval '24 hours' from messages m
           where m.tenant_id = c.tenant_id and m.conversation_id = c.id and m.direction = 'inbound'
           order by m.id desc limit 1)) as window_expires_at
-    from conversations c where c.tenant_id = $1 and c.id = $2`,
+    from conversations c left join bots b on b.tenant_id = c.tenant_id and b.id = c.bot_id
+    where c.tenant_id = $1 and c.id = $2`,
 })
 
 /** What a person's message to a conversation would meet. */
 export type Reach = {
   readonly hasBot: boolean
+  /** What the bot's provider can show. */
+  readonly capabilities: Capabilities
   /** Whether the bot knows the customer by what a message can be sent to. */
   readonly hasAddress: boolean
   /** Until when the customer can be written to freely; null where they never wrote to this bot. */
@@ -52,7 +61,11 @@ export type Reach = {
 export async function reachOf(tx: Transaction, tenantId: string, conversationId: string): Promise<Reach> {
   const [found] = await tx.run(findReach, { tenant_id: tenantId, conversation_id: conversationId })
   if (found === undefined) throw new Error(`There is no conversation ${conversationId}`)
-  return { hasBot: found.has_bot, hasAddress: found.has_address, windowExpiresAt: found.window_expires_at }
+  const { provider, config, kinds, window_expires_at } = found
+  const known = providerNames.find(name => name === provider)
+  const capabilities = capabilitiesOf(known ?? 'meta', config ?? {})
+  const hasAddress = capabilities.addresses.some(kind => kinds.includes(kind))
+  return { hasBot: known !== undefined, capabilities, hasAddress, windowExpiresAt: window_expires_at }
 }
 
 /** Another transaction merged, removed or met the same customer at this moment. */
@@ -97,6 +110,11 @@ export async function reachCustomer(
   }
 }
 
+/** Who has written within a day waits for an answer; who has not is written to after those. */
+function isAwaited(windowExpiresAt: Date | null, nowMs: number): boolean {
+  return windowExpiresAt !== null && windowExpiresAt.getTime() > nowMs
+}
+
 /** Queues a message of a person to a conversation. Publish `outbox` on the bus once it is committed. */
 export async function queueMessage(
   tx: Transaction,
@@ -108,6 +126,7 @@ export async function queueMessage(
     readonly content: OutboundContent
     /** From `reachOf`. */
     readonly windowExpiresAt: Date | null
+    readonly nowMs: number
   },
 ): Promise<Message> {
   const id = ids.next()
@@ -118,6 +137,7 @@ export async function queueMessage(
     bot_id: message.botId,
     content: JSON.stringify(message.content),
     window_expires_at: message.windowExpiresAt,
+    urgency: isAwaited(message.windowExpiresAt, message.nowMs) ? 0 : 1,
   })
   // The time of the transaction: that of all its rows.
   if (row === undefined) throw new Error('A row that was inserted was not returned')

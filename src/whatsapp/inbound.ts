@@ -2,7 +2,7 @@ import { makeBatcher } from '../lib/batcher.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sealer } from '../lib/crypto.ts'
 import { AppError } from '../lib/errors.ts'
-import { type Ids, isUuid } from '../lib/ids.ts'
+import type { Ids } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { reportStanding } from '../messaging/bot-checks.ts'
@@ -19,6 +19,7 @@ import type { Files } from '../stores/files.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
 import type { Connection, IgnoredReason, Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
+import { readReference } from './reference.ts'
 import { standingEvents, standingOf } from './standing.ts'
 
 /** Messages or statuses written in one transaction. */
@@ -97,7 +98,7 @@ export function makeInbound(options: {
     const { tenantId, id: botId } = bot
     const written = [
       ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId })),
-      ...webhook.statuses.map(status => statuses.add({ ...status, tenantId, botId, reference: readReference(status) })),
+      ...webhook.statuses.map(status => statuses.add({ ...status, tenantId, botId, reference: referenceOf(status) })),
     ]
     // All are waited for, whatever becomes of the first that fails: the answer must not come before the last is done.
     const ended = await Promise.allSettled(written)
@@ -154,13 +155,8 @@ export function makeInbound(options: {
   }
 }
 
-/** What `referenceFor` made, come back; null for anything else. */
-function readReference({ reference }: { reference: string | null }): InboundStatus['reference'] {
-  const [conversationId = '', messageId = ''] = reference?.split('/') ?? []
-  return isUuid(conversationId) && isUuid(messageId) ? { conversationId, messageId } : null
-}
-
-/** What a send gives to the provider, to be handed back with each status. */
-export function referenceFor(conversationId: string, messageId: string): string {
-  return `${conversationId}/${messageId}`
+/** Our ids of the message that a status is about. One of several parts tells of the whole only where it failed. */
+function referenceOf({ reference, status }: Webhook['statuses'][number]): InboundStatus['reference'] {
+  const read = readReference(reference)
+  return read === null || (read.part !== null && status !== 'failed') ? null : read
 }

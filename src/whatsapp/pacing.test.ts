@@ -35,6 +35,14 @@ test('messages that have to wait come back one slot after the other, not all tog
   expect(admit(pace, limits, 1_000)).toBe(0)
 })
 
+test('what somebody waits for comes back before a backlog that nobody does', () => {
+  const pace = new Pace()
+  const limits = [{ key: 'tenant', rate: { burst: 1, intervalMs: 1_000 } }]
+  expect([0, 1, 2].map(() => admit(pace, limits, 0, 1))).toEqual([0, 1_000, 2_000])
+  expect(admit(pace, limits, 0, 0)).toBe(1_000)
+  expect(admit(pace, limits, 0, 1)).toBe(3_000)
+})
+
 test('in any window no more is admitted than the burst and what the interval gives', () => {
   fc.assert(
     fc.property(

@@ -1,27 +1,6 @@
-import type { DueMessage, OutboxChange, OutboxKey } from '../messaging/outbox.ts'
+import type { OutboxChange, OutboxKey } from '../messaging/outbox.ts'
 import type { ExpiredSend, SendRecord } from '../messaging/record-sends.ts'
-import type { Identity } from '../messaging/resolve-customers.ts'
 import type { MessageError } from '../messaging/status.ts'
-
-/** What can be known before asking the provider. */
-export function refuse(message: DueMessage, now: number): MessageError | null {
-  if (message.bot_status === null) return { code: 'bot_deleted', message: 'The bot was deleted before this was sent.' }
-  if (addressOf(message) === null)
-    return { code: 'no_address', message: 'Nothing is known of the customer that this bot could write to.' }
-  const { window_expires_at, content } = message
-  const isOpen = window_expires_at !== null && window_expires_at.getTime() > now
-  if (isOpen || content.type === 'template') return null
-  return {
-    code: 'window_closed',
-    message: 'More than 24 hours have passed since the customer last wrote: only a template can be sent.',
-  }
-}
-
-/** Where a message goes: to the phone where it is known. */
-export function addressOf({ phone, bsuid }: DueMessage): Identity | null {
-  if (phone !== null) return { kind: 'phone', value: phone }
-  return bsuid === null ? null : { kind: 'bsuid', value: bsuid }
-}
 
 /** A message that has ended, one way or another. */
 export function ended(key: OutboxKey, status: 'sent' | 'failed', error: MessageError | null): SendRecord {
@@ -37,9 +16,18 @@ export function waiting(
   dueAt: number,
   attempts: number,
 ): SendRecord {
+  return { ...ended(key, 'failed', error), status, row: rowOf(key, status, dueAt, attempts) }
+}
+
+/** A message of several parts of which one more was sent: the next goes at once. */
+export function advanced(key: OutboxKey, partsSent: number, now: number): SendRecord {
+  const row = { ...rowOf(key, 'queued', now, 0), partsSent }
+  return { ...ended(key, 'failed', null), status: 'queued', row }
+}
+
+function rowOf(key: OutboxKey, state: OutboxChange['state'], dueAt: number, attempts: number): OutboxChange {
   const { tenant_id, conversation_id, id } = key
-  const row: OutboxChange = { tenant_id, conversation_id, id, state: status, dueAt: new Date(dueAt), attempts }
-  return { ...ended(key, 'failed', error), status, row }
+  return { tenant_id, conversation_id, id, state, dueAt: new Date(dueAt), attempts }
 }
 
 /**

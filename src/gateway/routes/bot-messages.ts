@@ -54,7 +54,9 @@ export function botMessageRoutes(parts: Parts): Hono<Env> {
         await takeForSeller(tx, caller, conversationId)
         const reach = await reachOf(tx, tenantId, conversationId)
         refuseUnsendable(reach, content, parts.clock.now())
-        const message = { tenantId, conversationId, botId, content, windowExpiresAt: reach.windowExpiresAt }
+        const { windowExpiresAt } = reach
+        const nowMs = parts.clock.now()
+        const message = { tenantId, conversationId, botId, content, windowExpiresAt, nowMs }
         const queued = await queueMessage(tx, ids, message)
         await recordCustomer(tx, tenantId, reached, record)
         record({

@@ -80,6 +80,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
         const message = {
           ...{ tenantId: caller.tenantId, conversationId, botId, content },
           windowExpiresAt: reach.windowExpiresAt,
+          nowMs: parts.clock.now(),
         }
         const queued = await queueMessage(tx, ids, message)
         record({
