@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import type { FetchedMedia } from '../../provider.ts'
 import { twilioProvider } from '../twilio.ts'
-import { account, bot, partsAt, token } from './webhooks.fixture.ts'
+import { isTwilios } from './fetch-media.ts'
+import { twilioUrls } from './twilio-api.ts'
+import { account, bot, mediaUrl, partsAt, token } from './webhooks.fixture.ts'
 
 const basic = `Basic ${btoa(`${account}:${token}`)}`
 const path = `/2010-04-01/Accounts/${account}/Messages/MM1/Media/ME1`
@@ -127,6 +129,26 @@ test('an address that is not Twilio’s gets no credentials, and is asked only w
   } finally {
     await other.stop()
   }
+})
+
+test('only https on Twilio’s own hosts is Twilio’s, and what stands for it', () => {
+  const urls = twilioUrls(null)
+  for (const url of [mediaUrl('ME1'), 'https://api.dublin.ie1.twilio.com/x', 'https://media.twilio.com:443/x'])
+    expect([url, isTwilios(url, urls)]).toEqual([url, true])
+  for (const url of [
+    'http://api.twilio.com.example.test/x',
+    'https://api.twilio.com.example.test/x',
+    'https://api.twilio.com@example.test/x',
+    'https://example.test/api.twilio.com',
+    'https://eviltwilio.com/x',
+    'http://media.twilio.com/x',
+    'https://127.0.0.1/x',
+    'no address',
+  ])
+    expect([url, isTwilios(url, urls)]).toEqual([url, false])
+  const standIn = twilioUrls('http://127.0.0.1:4/twilio')
+  expect(isTwilios('http://127.0.0.1:4/twilio/x', standIn)).toBe(true)
+  expect(isTwilios('http://127.0.0.1:5/twilio/x', standIn)).toBe(false)
 })
 
 test('what is gone has failed, what passes is tried again', async () => {

@@ -31,7 +31,8 @@ export async function fetchMedia(
   }
 }
 
-function isTwilios(address: string, { api }: TwilioUrls): boolean {
+/** Whether an address is of Twilio, or of what stands for it: such get the credentials. */
+export function isTwilios(address: string, { api }: TwilioUrls): boolean {
   const url = URL.parse(address)
   if (url === null) return false
   return url.origin === URL.parse(api)?.origin || (url.protocol === 'https:' && url.hostname.endsWith('.twilio.com'))

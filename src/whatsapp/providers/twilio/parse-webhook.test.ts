@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type BotConfig, emptyWebhook, type Webhook } from '../../provider.ts'
+import { contentTemplate } from './content-template.ts'
 import { parseTwilioForm } from './parse-webhook.ts'
 import { config, mediaUrl, messageForm, messageForms, service, statusForm, statusForms } from './webhooks.fixture.ts'
 
@@ -152,6 +153,17 @@ describe('messages', () => {
         title: 'Sure',
       })
     expect(received(messageForm('SM1', { ButtonText: 'Sure' }))?.content).toMatchObject({ id: 'Sure', title: 'Sure' })
+  })
+
+  test('a button whose id and title have braces comes back as it was written', () => {
+    const button = { id: '{{a}} {{{b}}}', title: '{{{{' }
+    const { json } = contentTemplate({ type: 'buttons', text: 'x', buttons: [button] })
+    const { id, title } = JSON.parse(json).types['twilio/quick-reply'].actions[0]
+    expect([id, title]).not.toEqual([button.id, button.title])
+    expect(received(messageForm('SM1', { ButtonPayload: id, ButtonText: title }))?.content).toEqual({
+      type: 'choice',
+      ...button,
+    })
   })
 
   test('a type that is not known is the text that came with it, or says that it is unsupported: nothing is dropped', () => {
