@@ -49,8 +49,8 @@ function rowsOf(sections: List['sections']) {
   )
 }
 
-/** The content as one text whose choices have numbers. */
-export function numberedText(content: Buttons | List): string {
+/** What a channel shows that has no buttons and no lists: every template has such a text. */
+function numberedText(content: Buttons | List): string {
   const choices = content.type === 'buttons' ? content.buttons : rowsOf(content.sections)
   const lines = choices.map((choice, index) => {
     const description = 'description' in choice && choice.description ? ` - ${choice.description}` : ''

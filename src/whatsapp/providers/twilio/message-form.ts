@@ -1,7 +1,7 @@
 import type { OutboundContent } from '../../../flow/content.ts'
 import type { MessageError } from '../../../messaging/status.ts'
 import type { OutboundFile } from '../../provider.ts'
-import { type ContentTemplate, contentTemplate, numberedText } from './content-template.ts'
+import { type ContentTemplate, contentTemplate } from './content-template.ts'
 
 /**
  * What a content becomes: fields of the form that a message is made by; a template that has to be made before, where it
@@ -15,19 +15,14 @@ export type Form =
 type File = { readonly url?: string | undefined; readonly caption?: string | undefined }
 type ContentOf<Type extends OutboundContent['type']> = Extract<OutboundContent, { type: Type }>
 
-const textLengthMax = 1_600
-/** Of the text above a list (twilio.com/docs/content/twiliolist-picker). */
-const listTextLengthMax = 1_024
-
 /** A content as Twilio takes it (twilio.com/docs/messaging/api/message-resource, "Create a Message"). */
 export function formOf(content: OutboundContent, file: OutboundFile | null): Form {
   switch (content.type) {
     case 'text':
       return fieldsOf({ Body: content.text })
     case 'buttons':
-      return { kind: 'template', template: contentTemplate(content) }
     case 'list':
-      return listForm(content)
+      return { kind: 'template', template: contentTemplate(content) }
     case 'image':
     case 'audio':
     case 'video':
@@ -50,14 +45,6 @@ function fieldsOf(fields: Readonly<Record<string, string>>): Form {
 
 function impossible(code: string, message: string): Form {
   return { kind: 'impossible', error: { code, message } }
-}
-
-/** A text too long for a list goes out with its rows as numbered lines, which are answered by their numbers. */
-function listForm(content: ContentOf<'list'>): Form {
-  if (content.text.length <= listTextLengthMax) return { kind: 'template', template: contentTemplate(content) }
-  const text = numberedText(content)
-  if (text.length <= textLengthMax) return fieldsOf({ Body: text })
-  return impossible('too_long', 'The text above a list has at most 1,024 characters at Twilio: make it shorter.')
 }
 
 /**
