@@ -117,17 +117,18 @@ export async function startMediaFetches(options: Options): Promise<{ stop(): Pro
     const isOver = got.kind === 'failed' || media.attempts >= triesMax
     if (!isOver) return await putOff(media, got.reason, delayMs(got.pace, media.attempts))
     const reason = got.kind === 'failed' ? got.reason : `${got.reason} Given up after ${media.attempts} tries.`
-    log.warn({ media_id: media.id, bot_id: media.botId, reason }, 'the file of a customer could not be got')
     await end(media, { state: 'failed', reason })
   }
 
   /** The file is put into its place while its row is held: whoever took the fetch over cannot end it at the same time. */
   async function end(media: DueMedia, how: FetchEnd, file?: ReceivedFile): Promise<void> {
-    const message = await database.transaction({ role: 'worker' }, async tx => {
+    const { isEnded, message } = await database.transaction({ role: 'worker' }, async tx => {
       const ended = await endFetchOf(tx, media, how)
       if (ended.isEnded) await file?.keep(media)
-      return ended.message
+      return ended
     })
+    if (isEnded && how.state === 'failed')
+      log.warn({ media_id: media.id, bot_id: media.botId, reason: how.reason }, "a customer's file could not be got")
     if (message !== null) tellOfStatuses(feed, [message])
   }
 
