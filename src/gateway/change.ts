@@ -7,8 +7,6 @@ import { addressOf } from './limits.ts'
 import type { Env } from './options.ts'
 import type { Parts } from './parts.ts'
 
-export type Work<T> = identity.Work<T>
-
 /**
  * Runs what changes something in one transaction with its lines in the audit log. Once it is committed, and before this
  * resolves, no answer from before is given to anyone any more, and the sockets are told.

@@ -1,31 +1,5 @@
-import { type OutboundContent, outboundContentSchema } from '../flow/content.ts'
-import { AppError } from '../lib/errors.ts'
-import type { Reach } from '../messaging/send.ts'
+import { outboundContentSchema } from '../flow/content.ts'
 import { named } from './json-schema.ts'
 
-// What people and programs send, whichever route they take.
-
+/** What people and programs send, whichever route they take. */
 export const outboundContent = named('OutboundContent', outboundContentSchema)
-
-/**
- * Refuses at once what would fail later for certain: where the bot is gone, where it knows nothing to write to, a template
- * where there are none, and what is no template outside the 24 hours after the customer's last message where they count.
- */
-export function refuseUnsendable(
-  { hasBot, hasAddress, capabilities, windowExpiresAt }: Reach,
-  content: OutboundContent,
-  nowMs: number,
-): void {
-  if (!hasBot) throw new AppError('conflict', 'The bot of this conversation was removed.')
-  if (!hasAddress) throw new AppError('conflict', 'Nothing is known of the customer that this bot could write to.')
-  if (content.type === 'template' && !capabilities.templates)
-    throw new AppError('conflict', 'The provider of this bot has no templates: send a text.')
-  if (!capabilities.hasWindow) return
-  if (content.type === 'template' || (windowExpiresAt !== null && windowExpiresAt.getTime() > nowMs)) return
-  throw new AppError(
-    'window_closed',
-    windowExpiresAt === null
-      ? 'The customer has not written yet: begin with a template.'
-      : 'The customer last wrote more than 24 hours ago: send a template.',
-  )
-}
