@@ -63,7 +63,7 @@ export function limitAnswers(fetch: Fetch, bytesMax: number): Fetch {
 export function unsafeReason(error: unknown): string | null {
   if (!(error instanceof UnsafeAddress)) return null
   return (
-    'base_url is refused: it must be an address of the public internet. To have this server ask its own network, who ' +
+    'The base_url is refused: it must be an address of the public internet. To have this server ask its own network, who ' +
     'operates it sets ALLOW_PRIVATE_URLS=true.'
   )
 }

@@ -60,7 +60,7 @@ const byStatus: ReadonlyMap<number, readonly [kind: Class, code: string, sentenc
   [413, [failed, 'too_large', 'The file is larger than Evolution, or what stands before it, takes']],
   ...[301, 302, 303, 307, 308].map(
     status =>
-      [status, [account, 'redirected', 'base_url leads to another address: put that one into the bot']] as const,
+      [status, [account, 'redirected', 'The base_url leads to another address: put that one into the bot']] as const,
   ),
 ])
 

@@ -142,7 +142,7 @@ function readRefusal(status: number, body: unknown): FetchedMedia {
   if (status === 400 && goneWords.test(words))
     return { kind: 'failed', reason: `Evolution no longer has the file, or keeps no messages. (${words})` }
   if (status >= 300 && status < 400)
-    return { kind: 'retry', pace: 'later', reason: 'base_url leads to another address: put that one into the bot.' }
+    return { kind: 'retry', pace: 'later', reason: 'The base_url leads to another address: put that one into the bot.' }
   const detail = words === '' ? `HTTP ${status}` : words
   return { kind: 'retry', pace: 'soon', reason: `Evolution could not get the file just now. (${detail})` }
 }

@@ -220,7 +220,7 @@ function troubleOf(answer: Answer): Connection {
 }
 
 const refusals: ReadonlyMap<number, string> = new Map([
-  [300, 'base_url leads to another address: put that one into the bot.'],
+  [300, 'The base_url leads to another address: put that one into the bot.'],
   [401, 'Evolution refuses the api_key: put the right one into the bot.'],
   [403, 'Evolution refuses this api_key for the instance: put the right one into the bot.'],
   [404, 'There is no Evolution API 2 at base_url: put the right address into the bot.'],
