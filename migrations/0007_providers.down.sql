@@ -1,3 +1,4 @@
+drop index messages_failed;
 drop index bots_due;
 create index bots_connecting on bots (check_due_at) where status = 'connecting';
 drop index outbox_due_answers, outbox_due_bulk;

@@ -60,6 +60,10 @@ alter table bots add column leaving text check (leaving in ('end', 'logout'));
 drop index bots_connecting;
 create index bots_due on bots (check_due_at) where status in ('connecting', 'qr') or leaving is not null;
 
+-- What did not go out is looked for among all messages.
+create index messages_failed on messages (tenant_id, id)
+  where direction = 'outbound' and status in ('failed', 'unknown');
+
 do $$
 declare table_name text;
 begin

@@ -22,6 +22,7 @@ import { authRoutes } from './routes/auth.ts'
 import { botRoutes } from './routes/bots.ts'
 import { conversationRoutes } from './routes/conversations.ts'
 import { customerRoutes } from './routes/customers.ts'
+import { failedMessageRoutes } from './routes/failed-messages.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { meRoutes, passwordRoutes } from './routes/me.ts'
 import { orderRoutes } from './routes/orders.ts'
@@ -96,6 +97,7 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/bots', botRoutes(parts))
   app.route('/api/flows', flowRoutes(parts))
   app.route('/api/conversations', conversationRoutes(parts))
+  app.route('/api/failed-messages', failedMessageRoutes(parts))
   app.route('/api/products', productRoutes(parts))
   app.route('/api/customers', customerRoutes(parts))
   app.route('/api/orders', orderRoutes(parts))

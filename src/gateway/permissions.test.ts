@@ -64,6 +64,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/bots/{id}': () => ({ name: 'Changed' }),
   'POST /api/bots/{id}/connect': () => undefined,
   'POST /api/bots/{id}/disconnect': () => undefined,
+  'POST /api/failed-messages/{id}/retry': () => undefined,
   'POST /api/flows': () => flow(crypto.randomUUID()),
   'PUT /api/flows/{id}': () => flow(crypto.randomUUID()),
   'POST /api/flows/{id}/publish': () => undefined,
@@ -116,6 +117,9 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   ])
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const conversations = textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
+  const failed = gateway.ids.next()
+  await gateway.admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+    values (${as.tenantId}, ${conversations}, ${failed}, ${bots}, 'outbound', ${{ type: 'text', text: 'x' }}, 'failed')`
   return {
     products,
     customers,
@@ -126,6 +130,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     bots,
     flows,
     conversations,
+    'failed-messages': failed,
     orders: await add('/api/orders', order),
   }
 }
@@ -160,6 +165,11 @@ function call(
   return gateway.call(method, address, { ...(as && { as }), ...(body !== undefined && { body }) })
 }
 
+/** Whether what it was about cannot be used by the next one. */
+function isSpent({ method, path }: Route): boolean {
+  return method === 'DELETE' || path.endsWith('/close') || path === '/api/failed-messages/{id}/retry'
+}
+
 const guarded = () => routes().filter(route => !openRoutes.has(route.name))
 
 test('every route is guarded by a permission of the table, or known to be open', () => {
@@ -189,7 +199,7 @@ for (const role of roles)
       if (isAllowed && !route.canSucceed) expect([route.name, status]).toEqual([route.name, 409])
       else if (isAllowed) expect([route.name, status >= 200 && status < 300]).toEqual([route.name, true])
       else expect([route.name, status]).toEqual([route.name, 403])
-      if (isAllowed && (route.method === 'DELETE' || route.path.endsWith('/close'))) ids = await addOneOfEach(owner)
+      if (isAllowed && isSpent(route)) ids = await addOneOfEach(owner)
     }
   })
 

@@ -12,13 +12,16 @@ import {
   type SplitConfig,
 } from './bot-config.ts'
 
-const columns = 'id, name, provider, config, flow_id, status, status_reason, created_at, updated_at'
+const columns =
+  'id, name, provider, config, flow_id, fallback_bot_id, read_receipts, status, status_reason, created_at, updated_at'
 const row = {
   id: 'uuid',
   name: 'text',
   provider: 'text',
   config: json<BotConfig>(),
   flow_id: nullable('uuid'),
+  fallback_bot_id: nullable('uuid'),
+  read_receipts: 'bool',
   status: 'text',
   status_reason: nullable('text'),
   created_at: 'timestamptz',
@@ -30,19 +33,20 @@ export type Bot = Omit<RowOf<typeof row>, 'provider'> & { readonly provider: Pro
 
 const insertBot = statement({
   name: 'bot_insert',
-  params: ['tenant_id', 'id', 'name', 'provider', 'config', 'flow_id'],
+  params: ['tenant_id', 'id', 'name', 'provider', 'config', 'flow_id', 'fallback_bot_id', 'read_receipts'],
   row,
-  sql: `insert into bots (tenant_id, id, name, provider, config, flow_id) values ($1, $2, $3, $4, $5::text::jsonb, $6)
-    returning ${columns}`,
+  sql: `insert into bots (tenant_id, id, name, provider, config, flow_id, fallback_bot_id, read_receipts)
+    values ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8) returning ${columns}`,
 })
 
 // Of settings that were changed the provider is asked anew, whatever it said of the old ones; not of a bot that a person
 // has disconnected.
 const updateRow = statement({
   name: 'bot_update',
-  params: ['tenant_id', 'id', 'name', 'config', 'flow_id', 'is_config_new'],
+  params: ['tenant_id', 'id', 'name', 'config', 'flow_id', 'is_config_new', 'fallback_bot_id', 'read_receipts'],
   row,
-  sql: `update bots set name = $3, config = $4::text::jsonb, flow_id = $5, updated_at = now(),
+  sql: `update bots set name = $3, config = $4::text::jsonb, flow_id = $5, fallback_bot_id = $7, read_receipts = $8,
+      updated_at = now(),
       status = case when $6 and status <> 'disconnected' then 'connecting' else status end,
       status_reason = case when $6 and status <> 'disconnected' then null else status_reason end,
       check_attempts = case when $6 then 0 else check_attempts end,
@@ -72,8 +76,8 @@ const lockOne = statement({
   name: 'bot_lock',
   params: ['tenant_id', 'id'],
   row: { ...row, sealed: nullable('bytea') },
-  sql: `select b.id, b.name, b.provider, b.config, b.flow_id, b.status, b.status_reason, b.created_at, b.updated_at,
-      s.sealed
+  sql: `select b.id, b.name, b.provider, b.config, b.flow_id, b.fallback_bot_id, b.read_receipts, b.status,
+      b.status_reason, b.created_at, b.updated_at, s.sealed
     from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
     where b.tenant_id = $1 and b.id = $2 for no key update of b`,
 })
@@ -112,6 +116,13 @@ const makePhonesKnown = statement({
     on conflict do nothing`,
 })
 
+const findOther = statement({
+  name: 'bot_find_other',
+  params: ['tenant_id', 'id'],
+  row: { id: 'uuid' },
+  sql: 'select id from bots where tenant_id = $1 and id = $2 for key share',
+})
+
 const findFlow = statement({
   name: 'bot_find_flow',
   params: ['tenant_id', 'id'],
@@ -145,6 +156,8 @@ export type NewBot = {
   readonly provider: ProviderName
   readonly config: Readonly<Record<string, unknown>>
   readonly flow_id: string | null
+  readonly fallback_bot_id?: string | null
+  readonly read_receipts?: boolean
 }
 
 /** What came of writing a bot. */
@@ -166,7 +179,7 @@ export async function createBot(
   const read = readConfig(fields.provider, fields.config, null)
   if (!read.ok) return { kind: 'invalid', errors: read.errors }
   const id = ids.next()
-  const refusal = await refusalOf(tx, { tenantId, id, provider: fields.provider, flow_id: fields.flow_id }, read.config)
+  const refusal = await refusalOf(tx, { ...fields, tenantId, id }, read.config)
   if (refusal !== undefined) return refusal
   const [bot] = await tx.run(insertBot, {
     tenant_id: tenantId,
@@ -175,6 +188,8 @@ export async function createBot(
     provider: fields.provider,
     config: JSON.stringify(read.config.shown),
     flow_id: fields.flow_id,
+    fallback_bot_id: fields.fallback_bot_id ?? null,
+    read_receipts: fields.read_receipts ?? false,
   })
   await seal(tx, sealer, tenantId, id, read.config.secrets)
   // The customers there are, entered by hand or met by another bot, are whom this one will hear from.
@@ -197,15 +212,20 @@ export async function updateBot(
     return { kind: 'invalid', errors: [{ path: 'provider', message: 'Cannot be changed: make another bot' }] }
   const read = readConfig(provider, changes.config ?? {}, { ...before.config, ...open(sealer, id, before.sealed) })
   if (!read.ok) return { kind: 'invalid', errors: read.errors }
-  const flowId = changes.flow_id === undefined ? before.flow_id : changes.flow_id
-  const refusal = await refusalOf(tx, { tenantId, id, provider, flow_id: flowId }, read.config)
+  const kept = <K extends 'flow_id' | 'fallback_bot_id'>(name: K) => {
+    const change = changes[name]
+    return change === undefined ? before[name] : change
+  }
+  const refs = { flow_id: kept('flow_id'), fallback_bot_id: kept('fallback_bot_id') }
+  const refusal = await refusalOf(tx, { tenantId, id, provider, ...refs }, read.config)
   if (refusal !== undefined) return refusal
   const [bot] = await tx.run(updateRow, {
     tenant_id: tenantId,
     id,
     name: changes.name ?? before.name,
     config: JSON.stringify(read.config.shown),
-    flow_id: flowId,
+    ...refs,
+    read_receipts: changes.read_receipts ?? before.read_receipts,
     is_config_new: changes.config !== undefined,
   })
   await seal(tx, sealer, tenantId, id, read.config.secrets)
@@ -214,7 +234,7 @@ export async function updateBot(
 
 async function refusalOf(
   tx: Transaction,
-  bot: { tenantId: string; id: string; provider: ProviderName; flow_id: string | null },
+  bot: Pick<NewBot, 'provider' | 'flow_id' | 'fallback_bot_id'> & { readonly tenantId: string; readonly id: string },
   { account }: SplitConfig,
 ): Promise<Exclude<BotWritten, { kind: 'written' }> | undefined> {
   const { tenantId, id, provider } = bot
@@ -223,10 +243,20 @@ async function refusalOf(
     const rivals = await tx.run(findRival, { tenant_id: tenantId, id, provider, ...account })
     if (rivals.length > 0) return { kind: 'account_taken', setting: account.setting }
   }
+  if (bot.fallback_bot_id && !(await canStandIn(tx, bot.fallback_bot_id, bot)))
+    return { kind: 'invalid', errors: [{ path: 'fallback_bot_id', message: 'There is no such other bot' }] }
   if (bot.flow_id === null) return undefined
   const flows = await tx.run(findFlow, { tenant_id: tenantId, id: bot.flow_id })
   if (flows.length > 0) return undefined
   return { kind: 'invalid', errors: [{ path: 'flow_id', message: 'There is no such flow' }] }
+}
+
+async function canStandIn(
+  tx: Transaction,
+  id: string,
+  bot: { readonly tenantId: string; readonly id: string },
+): Promise<boolean> {
+  return id !== bot.id && (await tx.run(findOther, { tenant_id: bot.tenantId, id })).length > 0
 }
 
 async function seal(tx: Transaction, sealer: Sealer, tenantId: string, id: string, secrets: BotConfig): Promise<void> {

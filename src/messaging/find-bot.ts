@@ -9,6 +9,10 @@ export type BotWithSecrets = {
   readonly id: string
   readonly provider: string
   readonly config: Readonly<Record<string, string>>
+  /** Whether another bot sends by this one when it cannot itself. */
+  readonly isFallback: boolean
+  /** Whether what customers write is shown to them as read. */
+  readonly readReceipts: boolean
   /** Another one after each change of the bot. */
   readonly version: string
 }
@@ -16,8 +20,18 @@ export type BotWithSecrets = {
 const findBot = statement({
   name: 'bot_find_with_secrets',
   params: ['id'],
-  row: { tenant_id: 'uuid', id: 'uuid', provider: 'text', config: 'jsonb', version: 'text', sealed: nullable('bytea') },
-  sql: `select b.tenant_id, b.id, b.provider, b.config, b.updated_at::text as version, s.sealed
+  row: {
+    tenant_id: 'uuid',
+    id: 'uuid',
+    provider: 'text',
+    config: 'jsonb',
+    version: 'text',
+    is_fallback: 'bool',
+    read_receipts: 'bool',
+    sealed: nullable('bytea'),
+  },
+  sql: `select b.tenant_id, b.id, b.provider, b.config, b.updated_at::text as version, b.read_receipts, s.sealed,
+      exists (select from bots o where o.tenant_id = b.tenant_id and o.fallback_bot_id = b.id) as is_fallback
     from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
     where b.id = $1`,
 })
@@ -34,5 +48,8 @@ export async function findBotWithSecrets(
   if (row === undefined) return null
   const secrets: unknown = row.sealed === null ? {} : JSON.parse(sealer.open(row.sealed, botId))
   const config = { ...v.parse(texts, row.config), ...v.parse(texts, secrets) }
-  return { tenantId: row.tenant_id, id: row.id, provider: row.provider, config, version: row.version }
+  return {
+    ...{ tenantId: row.tenant_id, id: row.id, provider: row.provider, config, version: row.version },
+    ...{ isFallback: row.is_fallback, readReceipts: row.read_receipts },
+  }
 }

@@ -14,6 +14,8 @@ export type ConversationStatus = (typeof conversationStatuses)[number]
 export type Conversation = {
   readonly id: string
   readonly bot_id: string
+  /** The bot that its messages go by for now, where its own cannot send. */
+  readonly via_bot_id: string | null
   readonly customer_id: string
   /** Who writes, for a list that people read. */
   readonly customer: { readonly id: string; readonly name: string; readonly phone: string | null }
@@ -36,6 +38,7 @@ export type ConversationPosition = { readonly lastMessageMicros: number; readonl
 const row = {
   id: 'uuid',
   bot_id: 'uuid',
+  via_bot_id: nullable('uuid'),
   customer_id: 'uuid',
   customer_name: 'text',
   customer_phone: nullable('text'),
@@ -48,7 +51,7 @@ const row = {
   created_at: 'timestamptz',
   last_message_micros: 'int8',
 } as const
-const columns = `c.id, c.bot_id, c.customer_id, p.name as customer_name, p.phone as customer_phone, c.seller_id,
+const columns = `c.id, c.bot_id, c.via_bot_id, c.customer_id, p.name as customer_name, p.phone as customer_phone, c.seller_id,
   (select count(*)::int from inbox i
     where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is not null) as problems,
   c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
@@ -193,6 +196,7 @@ function shown(stored: RowOf<typeof row>): Conversation {
   const {
     id,
     bot_id,
+    via_bot_id,
     customer_id,
     seller_id,
     problems,
@@ -203,7 +207,7 @@ function shown(stored: RowOf<typeof row>): Conversation {
     created_at,
   } = stored
   return {
-    ...{ id, bot_id, customer_id },
+    ...{ id, bot_id, via_bot_id, customer_id },
     customer: { id: customer_id, name: stored.customer_name, phone: stored.customer_phone },
     ...{ seller_id, status, problems },
     ...placeOf(state),
@@ -227,8 +231,10 @@ function runOf(state: ConversationState | null): Run | null {
   return state?.run ?? state?.last_run ?? null
 }
 
-const messageRow = {
+/** `bot_id`: the bot that it came or goes by. */
+export const messageRow = {
   id: 'uuid',
+  bot_id: 'uuid',
   direction: 'text',
   content: json<InboundContent | OutboundContent>(),
   status: 'text',
@@ -244,7 +250,7 @@ const selectMessages = statement({
   name: 'message_list',
   params: ['tenant_id', 'conversation_id', 'before_id', 'limit'],
   row: messageRow,
-  sql: `select id, direction, content, status, error, provider_message_id, created_at from messages
+  sql: `select id, bot_id, direction, content, status, error, provider_message_id, created_at from messages
     where tenant_id = $1 and conversation_id = $2 and id < $3::uuid order by id desc limit $4`,
 })
 

@@ -10,6 +10,8 @@ import { RaceLost, type Resolved, resolveCustomers, type Sender } from './resolv
 export type InboundMessage = {
   readonly tenantId: string
   readonly botId: string
+  /** Whether the bot stands in for others: the customer may be talking with one of those. */
+  readonly isFallback?: boolean
   /** The provider's id: the same message brought again has the same. */
   readonly providerMessageId: string
   readonly sender: Sender
@@ -56,11 +58,33 @@ const findKnown = statement({
 const findConversations = statement({
   name: 'inbound_find_conversations',
   params: ['tenant_ids', 'bot_ids', 'customer_ids'],
-  row: { id: 'uuid', bot_id: 'uuid', customer_id: 'uuid' },
-  sql: `select c.id, c.bot_id, c.customer_id
+  row: { id: 'uuid', bot_id: 'uuid', customer_id: 'uuid', is_via: 'bool' },
+  sql: `select c.id, c.bot_id, c.customer_id, c.via_bot_id is not null as is_via
     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, bot_id, customer_id)
     join conversations c on c.tenant_id = g.tenant_id and c.bot_id = g.bot_id and c.customer_id = g.customer_id
       and c.status <> 'closed'`,
+})
+
+// Of bots that stand in for others: a conversation of one of those that goes by this bot now.
+const findVia = statement({
+  name: 'inbound_find_via',
+  params: ['tenant_ids', 'bot_ids', 'customer_ids'],
+  row: { id: 'uuid', bot_id: 'uuid', customer_id: 'uuid' },
+  sql: `select c.id, c.via_bot_id as bot_id, c.customer_id
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, bot_id, customer_id)
+    join conversations c on c.tenant_id = g.tenant_id and c.via_bot_id = g.bot_id and c.customer_id = g.customer_id
+      and c.status <> 'closed'
+    order by c.last_message_at`,
+})
+
+// The customer is back with the conversation's own bot.
+const endVia = statement({
+  name: 'inbound_end_via',
+  params: ['tenant_ids', 'ids'],
+  row: {},
+  sql: `update conversations c set via_bot_id = null
+    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id)
+    where c.tenant_id = g.tenant_id and c.id = g.id and c.via_bot_id is not null`,
 })
 
 // Sorted, so that two transactions that open the same conversations wait for each other instead of deadlocking. By
@@ -122,7 +146,7 @@ async function receive(tx: Transaction, ids: Ids, messages: readonly InboundMess
   const receipts = messages.map(message => (isStored.has(message) ? 'stored' : 'duplicate'))
   if (unique.length === 0) return { receipts, stored: [], changedTenants: new Set(), moved: [] }
   const { customerIds, changedTenants, moved } = await resolveCustomers(tx, ids, unique)
-  const conversations = await resolveConversations(tx, ids, unique, customerIds)
+  const conversations = await resolveConversations(tx, ids, unique, customerIds, { isInbound: true })
   return { receipts, stored: await store(tx, ids, unique, conversations), changedTenants, moved }
 }
 
@@ -148,23 +172,27 @@ function messageKey(botId: string, message: { providerMessageId: string }): stri
 
 /**
  * The open conversation of each bot and customer, made where there is none: `customerIds` are those of `messages`, in
- * their order. Throws `RaceLost`.
+ * their order. `isInbound`: the customers have written, so that a conversation that went by another bot goes by its own
+ * again. Throws `RaceLost`.
  */
 export async function resolveConversations(
   tx: Transaction,
   ids: Ids,
-  messages: readonly Pick<InboundMessage, 'tenantId' | 'botId'>[],
+  messages: readonly Pick<InboundMessage, 'tenantId' | 'botId' | 'isFallback'>[],
   customerIds: readonly string[],
+  { isInbound = false }: { readonly isInbound?: boolean } = {},
 ): Promise<string[]> {
   const pairs = messages.map((message, index) => ({ message, customerId: customerIds[index] ?? '' }))
   const known = new Map<string, string>()
   const asked = [...new Map(pairs.map(pair => [pairKey(pair.message.botId, pair.customerId), pair])).values()]
-  const rows = await tx.run(findConversations, {
-    tenant_ids: asked.map(pair => pair.message.tenantId),
-    bot_ids: asked.map(pair => pair.message.botId),
-    customer_ids: asked.map(pair => pair.customerId),
-  })
+  const rows = await tx.run(findConversations, columnsOf(asked))
   for (const row of rows) known.set(pairKey(row.bot_id, row.customer_id), row.id)
+  const own = rows.filter(row => row.is_via).map(row => row.id)
+  const mayBeVia = asked.filter(pair => pair.message.isFallback)
+  if (mayBeVia.length > 0)
+    for (const row of await tx.run(findVia, columnsOf(mayBeVia)))
+      known.set(pairKey(row.bot_id, row.customer_id), row.id)
+  if (isInbound && own.length > 0) await endViaOf(tx, asked, known, own)
   const missing = asked.filter(pair => !known.has(pairKey(pair.message.botId, pair.customerId)))
   if (missing.length > 0) {
     const opened = missing.map(pair => ({ ...pair, id: ids.next() }))
@@ -178,6 +206,29 @@ export async function resolveConversations(
     if (made.length < opened.length) throw new RaceLost()
   }
   return pairs.map(pair => known.get(pairKey(pair.message.botId, pair.customerId)) ?? '')
+}
+
+type Pair = { readonly message: { readonly tenantId: string; readonly botId: string }; readonly customerId: string }
+
+function columnsOf(pairs: readonly Pair[]) {
+  return {
+    tenant_ids: pairs.map(pair => pair.message.tenantId),
+    bot_ids: pairs.map(pair => pair.message.botId),
+    customer_ids: pairs.map(pair => pair.customerId),
+  }
+}
+
+async function endViaOf(
+  tx: Transaction,
+  pairs: readonly Pair[],
+  known: ReadonlyMap<string, string>,
+  ids: readonly string[],
+): Promise<void> {
+  const back = pairs.flatMap(({ message, customerId }) => {
+    const id = known.get(pairKey(message.botId, customerId)) ?? ''
+    return ids.includes(id) ? [{ tenantId: message.tenantId, id }] : []
+  })
+  await tx.run(endVia, { tenant_ids: back.map(one => one.tenantId), ids: back.map(one => one.id) })
 }
 
 function pairKey(botId: string, customerId: string): string {

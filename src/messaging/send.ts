@@ -142,5 +142,12 @@ export async function queueMessage(
   // The time of the transaction: that of all its rows.
   if (row === undefined) throw new Error('A row that was inserted was not returned')
   const rest = { status: 'queued', error: null, provider_message_id: null }
-  return { id, direction: 'outbound', content: message.content, ...rest, created_at: row.created_at }
+  return {
+    id,
+    bot_id: message.botId,
+    direction: 'outbound',
+    content: message.content,
+    ...rest,
+    created_at: row.created_at,
+  }
 }

@@ -95,9 +95,9 @@ export function makeInbound(options: {
   }
 
   async function store(bot: BotWithSecrets, webhook: Webhook): Promise<void> {
-    const { tenantId, id: botId } = bot
+    const { tenantId, id: botId, isFallback } = bot
     const written = [
-      ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId })),
+      ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId, isFallback })),
       ...webhook.statuses.map(status => statuses.add({ ...status, tenantId, botId, reference: referenceOf(status) })),
     ]
     // All are waited for, whatever becomes of the first that fails: the answer must not come before the last is done.

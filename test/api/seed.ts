@@ -57,13 +57,33 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
   const [conversation, ...conversations] = await writeFrom(api, `${adapterUrl}/webhooks/meta/${ids.bots}`)
   return {
     ...{ url, owner, owner_id, token, conversations, writer: phoneOf(0) },
-    ids: { ...ids, orders, conversations: conversation ?? '' },
+    ids: {
+      ...ids,
+      orders,
+      conversations: conversation ?? '',
+      'failed-messages': await addFailedMessage(api, url, token),
+    },
     changed_ids: {
       products: await api.add('/api/products', product('2')),
       sellers: await api.add('/api/sellers', { name: 'Changed' }),
       flows: await api.add('/api/flows', flow('Changed')),
     },
   }
+}
+
+/** A message whose bot was removed before it went out. */
+async function addFailedMessage(api: Api, url: string, token: string): Promise<string> {
+  const bot = await api.add('/api/bots', {
+    name: 'Removed',
+    provider: 'meta',
+    config: { ...config, phone_number_id: '9' },
+  })
+  const content = { type: 'template', name: 'hello', language: 'en', parameters: [] }
+  const body = { to: '+573001112233', content }
+  const { message_id } = await ask(`${url}/api/bots/${bot}/messages`, { token, body })
+  const headers = { authorization: `Bearer ${token}` }
+  await fetch(`${url}/api/bots/${bot}`, { method: 'DELETE', headers })
+  return message_id
 }
 
 function product(sku: string): object {

@@ -47,7 +47,21 @@ const config = shownAs(
 )
 const generated = readOnly('id', 'status', 'status_reason', 'created_at', 'updated_at')
 
-const newBotFields = { name: text(100), flow_id: v.optional(v.nullable(uuid), null), ...generated }
+const fallbackBotId = v.pipe(
+  v.nullable(uuid),
+  v.description('The bot that messages go by while this one cannot send: logged out, refused, or its provider down'),
+)
+const readReceipts = v.pipe(
+  v.boolean(),
+  v.description('Whether customers see that what they write was read, and that an answer is being written'),
+)
+const newBotFields = {
+  name: text(100),
+  flow_id: v.optional(v.nullable(uuid), null),
+  fallback_bot_id: v.optional(fallbackBotId, null),
+  read_receipts: v.optional(readReceipts, false),
+  ...generated,
+}
 const newBot = shownAs(
   v.union(
     configSchemas.map(one =>
@@ -61,6 +75,8 @@ const botChanges = v.strictObject({
   provider: v.optional(provider),
   config: v.optional(config),
   flow_id: v.optional(v.nullable(uuid)),
+  fallback_bot_id: v.optional(fallbackBotId),
+  read_receipts: v.optional(readReceipts),
   ...generated,
 })
 
@@ -72,6 +88,8 @@ const bot = named(
     provider,
     config: v.record(v.string(), v.string()),
     flow_id: v.nullable(uuid),
+    fallback_bot_id: fallbackBotId,
+    read_receipts: readReceipts,
     ...botStatusFields,
     created_at: time,
     updated_at: time,

@@ -24,6 +24,7 @@ const conversation = named(
   v.strictObject({
     id: uuid,
     bot_id: uuid,
+    via_bot_id: v.pipe(v.nullable(uuid), v.description('The bot that its messages go by while its own cannot send')),
     customer_id: uuid,
     customer: v.strictObject({ id: uuid, name: v.string(), phone: v.nullable(v.string()) }),
     seller_id: v.nullable(uuid),
@@ -38,18 +39,18 @@ const conversation = named(
     created_at: time,
   }),
 )
-const message = named(
-  'Message',
-  v.strictObject({
-    id: uuid,
-    direction: v.picklist(['inbound', 'outbound']),
-    content: v.union([outboundContent, named('InboundContent', inboundContentSchema)]),
-    status: v.picklist(['received', 'queued', 'sent', 'delivered', 'read', 'failed', 'unknown']),
-    error: v.nullable(v.strictObject({ code: v.string(), message: v.string() })),
-    provider_message_id: v.nullable(v.string()),
-    created_at: time,
-  }),
-)
+/** A message, wherever it is shown. */
+export const messageFields = {
+  id: uuid,
+  bot_id: v.pipe(uuid, v.description('The bot that it came or goes by')),
+  direction: v.picklist(['inbound', 'outbound']),
+  content: v.union([outboundContent, named('InboundContent', inboundContentSchema)]),
+  status: v.picklist(['received', 'queued', 'sent', 'delivered', 'read', 'failed', 'unknown']),
+  error: v.nullable(v.strictObject({ code: v.string(), message: v.string() })),
+  provider_message_id: v.nullable(v.string()),
+  created_at: time,
+}
+const message = named('Message', v.strictObject(messageFields))
 const problem = named(
   'ConversationProblem',
   v.strictObject({ id: uuid, kind: v.string(), reason: v.string(), attempts: v.number(), received_at: time }),
