@@ -4,6 +4,10 @@ import { isDuplicate, sqlState, type Transaction } from '../stores/postgres/data
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 
 export const identityKinds = ['phone', 'bsuid', 'lid'] as const
+/** Of an identity's value. */
+export const identityLengthMax = 256
+/** A phone in E.164. */
+export const phoneShape = /^\+[1-9]\d{6,14}$/
 
 /** What WhatsApp knows a customer by. */
 export type CustomerIdentity = { readonly kind: (typeof identityKinds)[number]; readonly value: string }

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { identityKinds } from '../commerce/customers.ts'
+import { identityKinds, identityLengthMax, phoneShape } from '../commerce/customers.ts'
 import type { Json } from '../lib/json.ts'
 import { named, writtenAs } from './json-schema.ts'
 
@@ -98,7 +98,7 @@ export const email = writtenAs(
 
 export const phone = writtenAs(
   { type: 'string', pattern: '^\\+[1-9][0-9]{6,14}$', description: 'E.164' },
-  v.pipe(v.string('Must be a phone'), v.regex(/^\+[1-9]\d{6,14}$/, 'Must be a phone in E.164, like +573001234567')),
+  v.pipe(v.string('Must be a phone'), v.regex(phoneShape, 'Must be a phone in E.164, like +573001234567')),
 )
 
 const otherKinds = identityKinds.filter(kind => kind !== 'phone')
@@ -107,7 +107,7 @@ export const identity = v.variant(
   'kind',
   [
     v.strictObject({ kind: v.literal('phone'), value: phone }),
-    v.strictObject({ kind: v.picklist(otherKinds), value: text(256) }),
+    v.strictObject({ kind: v.picklist(otherKinds), value: text(identityLengthMax) }),
   ],
   `Must be one of ${identityKinds.join(', ')}`,
 )

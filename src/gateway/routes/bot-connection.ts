@@ -4,7 +4,7 @@ import { AppError } from '../../lib/errors.ts'
 import { findPairing, type Pairing } from '../../messaging/bot-pairings.ts'
 import { botStatuses, connectBot, disconnectBot } from '../../messaging/bot-status.ts'
 import { type Bot, findBot, lockBot } from '../../messaging/bots.ts'
-import { capabilitiesOf } from '../../messaging/capabilities.ts'
+import { isPairedByPhone, pairingOfBot } from '../../messaging/pairing-of-bot.ts'
 import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
@@ -83,14 +83,9 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
     may('bots:write', { isFresh: true }),
     async context => {
       const id = idOf(context)
-      const [one, codes] = await inTenant(parts, context, async (tx, { tenantId }) => [
-        found(await findBot(tx, tenantId, id), 'bot'),
-        await findPairing(tx, parts.sealer, tenantId, id),
-      ])
-      if (!isPaired(one))
-        throw new AppError('conflict', `A bot of the provider ${one.provider} does not pair by QR code.`)
-      if (one.status !== 'qr' || codes === null)
-        throw new AppError('conflict', `There is no code to pair with now: the bot is ${one.status}.`)
+      const codes = await inTenant(parts, context, (tx, { tenantId }) =>
+        pairingOfBot(tx, parts.sealer, { tenantId, botId: id }),
+      )
       return context.json(await shownPairing(codes))
     },
   )
@@ -137,7 +132,7 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
     context => {
       const leaving = context.req.valid('json').logout ? 'logout' : 'end'
       return move(context, 'bot.disconnected', (tx, tenantId, bot) =>
-        disconnectBot(tx, tenantId, bot.id, isPaired(bot) ? leaving : null),
+        disconnectBot(tx, tenantId, bot.id, isPairedByPhone(bot) ? leaving : null),
       )
     },
   )
@@ -182,13 +177,8 @@ export function botConnectionRoutes(parts: Parts): Hono<Env> {
   return app
 }
 
-/** Whether a phone pairs the bot. */
-function isPaired({ provider, config }: Bot): boolean {
-  return capabilitiesOf(provider, config).pairing === 'phone'
-}
-
 function refuseUnpaired(bot: Bot): void {
-  if (isPaired(bot)) return
+  if (isPairedByPhone(bot)) return
   const message = `A bot of the provider ${bot.provider} is not paired with a phone`
   throw new AppError('invalid', 'The bot cannot be paired by a code.', [{ path: 'phone', message }])
 }
