@@ -99,6 +99,9 @@ describe('messages', () => {
   test('a file that the webhook has is taken out of it', () => {
     expect(read({ ...picture, base64: 'AQID' })?.media).toEqual({ kind: 'bytes', bytes: Buffer.from([1, 2, 3]) })
     expect(read({ ...picture, base64: 'not base64' })?.media?.kind).toBe('source')
+    const large = Buffer.alloc(16 * 1024 * 1024, 7)
+    const media = read({ ...picture, base64: large.toString('base64') })?.media
+    expect(media?.kind === 'bytes' && large.equals(media.bytes)).toBe(true)
   })
 
   const contents: [string, object, object][] = [
@@ -233,7 +236,8 @@ describe('statuses', () => {
   })
 
   test("that say nothing yet, or are of customers' messages, change nothing", () => {
-    for (const body of [update('PENDING'), update('DELETED'), update(undefined), update('READ', { fromMe: false })])
+    const none = event('messages.update', { keyId: '3EB0' })
+    for (const body of [update('PENDING'), update('DELETED'), none, update('READ', { fromMe: false })])
       expect(parse(body)).toMatchObject({ statuses: [], ignored: [{ reason: 'other_event' }] })
   })
 })

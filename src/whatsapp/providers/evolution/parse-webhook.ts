@@ -10,7 +10,7 @@ import {
   type Webhook,
 } from '../../provider.ts'
 import { readSender } from '../web-content/read-jid.ts'
-import { readSeconds } from '../web-content/read-web-file.ts'
+import { isBase64, readSeconds } from '../web-content/read-web-file.ts'
 import { readWebMessage } from '../web-content/read-web-message.ts'
 import { readWebStatus } from '../web-content/read-web-status.ts'
 import { closedBecause, pairingOf, stateOf, unscanned } from './read-state.ts'
@@ -105,7 +105,7 @@ function readMessage(found: Found, raw: unknown): void {
 
 /** Beside the content: the file itself where the webhook's `base64` is on, its address where Evolution has a store. */
 const filesSchema = v.object({
-  base64: v.nullish(v.pipe(v.string(), v.minLength(1), v.base64())),
+  base64: v.nullish(v.pipe(v.string(), v.minLength(1), v.check(isBase64))),
   mediaUrl: v.nullish(v.pipe(v.string(), v.minLength(1), v.maxLength(2_048))),
 })
 
@@ -120,7 +120,7 @@ function mediaOf(message: unknown, id: string, mimeType: string): InboundMedia {
 const statusSchema = v.object({
   keyId: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
   fromMe: v.nullish(v.boolean(), true),
-  status: v.unknown(),
+  status: v.optional(v.unknown()),
 })
 
 /** Of a customer's message it says only that we have read it. */

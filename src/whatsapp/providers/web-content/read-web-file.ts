@@ -35,10 +35,10 @@ const fileSchema = v.object({
   caption: text,
   url: text,
   directPath: text,
-  mediaKey: v.unknown(),
-  fileSha256: v.unknown(),
-  fileEncSha256: v.unknown(),
-  fileLength: v.unknown(),
+  mediaKey: v.optional(v.unknown()),
+  fileSha256: v.optional(v.unknown()),
+  fileEncSha256: v.optional(v.unknown()),
+  fileLength: v.optional(v.unknown()),
 })
 
 /** The file in the field `name` of a message; null where the field is of no file, or cannot be read. */
@@ -66,7 +66,7 @@ const bytesSchema = v.union([
   v.instance(Uint8Array),
   v.pipe(
     v.string(),
-    v.base64(),
+    v.check(isBase64),
     v.transform(base64 => Buffer.from(base64, 'base64')),
   ),
   v.pipe(
@@ -78,6 +78,11 @@ const bytesSchema = v.union([
     v.transform(byIndex => Buffer.from(Object.values(byIndex))),
   ),
 ])
+
+/** Whether a text is base64, of any length: one pattern for the whole fails on files of some megabytes. */
+export function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(text.replace(/={1,2}$/, ''))
+}
 
 /** Bytes in any of the forms that they have in JSON, as base64; null where they are none. */
 export function readBytes(value: unknown): string | null {

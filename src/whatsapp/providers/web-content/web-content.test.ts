@@ -286,6 +286,14 @@ describe('contents', () => {
       expect(read(message)?.file).toMatchObject({ ...keys, ...file })
     })
 
+  test('a file whose message says nothing of where it is', () => {
+    expect(read({ imageMessage: { mimetype: 'image/jpeg', mediaKey: null } })).toMatchObject({
+      content: { type: 'image', media_id: 'MSG1', mime_type: 'image/jpeg' },
+      file: { mediaKey: null, url: null, bytes: null },
+    })
+    expect(read({ stickerMessage: {} })?.file?.type).toBe('sticker')
+  })
+
   test('whatever a message is wrapped in is taken off', () => {
     const text = { conversation: 'Hola' }
     const within = (...names: string[]) => names.reduceRight<object>((message, name) => ({ [name]: { message } }), text)
