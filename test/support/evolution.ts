@@ -39,7 +39,7 @@ export function serveEvolution(answer: Answering) {
 const memo: Memo = { find: async () => null, save: async () => undefined }
 
 /** A provider whose bots may be on this machine, and which does not wait long for a code. */
-export function providerForTests({ allowsPrivate = true } = {}) {
+export function providerForTests({ allowsPrivate = true, codeWaitMs = 200 } = {}) {
   const urls = { META_BASE_URL: '', OFFICIAL_BASE_URL: null, TWILIO_BASE_URL: null }
   return evolutionProvider(
     {
@@ -47,7 +47,7 @@ export function providerForTests({ allowsPrivate = true } = {}) {
       memo,
       guardedFetch: makeGuardedFetch({ allowsPrivate }),
     },
-    { codeWaitMs: 200, codePollMs: 20 },
+    { codeWaitMs, codePollMs: 20 },
   )
 }
 

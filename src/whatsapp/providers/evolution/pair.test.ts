@@ -136,6 +136,13 @@ describe('connecting', () => {
     expect(await connect(botAt(server.url), '+12025550100')).toMatchObject({ qr: code, pairingCode: null })
   })
 
+  test('whose time ends while the code to type is waited for gives the one to scan', async () => {
+    const patient = providerForTests({ codeWaitMs: 5_000 })
+    await using server = serveInstance({ state: 'connecting' })
+    const connection = await patient.connect?.(botAt(server.url), { phone: '+12025550100' }, AbortSignal.timeout(150))
+    expect(connection).toMatchObject({ kind: 'pairing', qr: code, pairingCode: null })
+  })
+
   test('without a code in time goes on, and ends when it is told to', async () => {
     await using server = serveInstance({ state: 'close', codeComesAfter: 1_000 })
     expect((await connect(botAt(server.url)))?.kind).toBe('connecting')

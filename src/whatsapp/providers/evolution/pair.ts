@@ -138,6 +138,8 @@ async function pair(
   let last: Connection = { kind: 'connecting', reason: 'Evolution is making a code.' }
   for (;;) {
     const answer = await ask({ method: 'GET', url: `${urlOf(config, '/instance/connect')}${query}` })
+    // The time is over: the code to scan that came before is of more use than that no other came.
+    if (signal.aborted && last.kind === 'pairing') return last
     const found = readCode(answer)
     if (found !== null && !(found.kind === 'pairing' && phone !== null && found.pairingCode === null)) return found
     last = found ?? last
