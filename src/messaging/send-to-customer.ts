@@ -9,12 +9,15 @@ import { findBot } from './bots.ts'
 import { findConversation } from './list-conversations.ts'
 import { messageEvent } from './news.ts'
 import { refuseUnsendable } from './refuse-unsendable.ts'
+import { refuseUnsendableMedia } from './refuse-unsendable-media.ts'
 import type { Identity } from './resolve-customers.ts'
 import { queueMessage, type Reached, reachCustomer, reachOf } from './send.ts'
 
 /** A message to somebody, who may not be known yet. */
 export type ToCustomer = {
   readonly tenantId: string
+  /** Who sends: the user, or the API key. */
+  readonly callerId: string
   /** Of whoever sends, where they are tied to a seller. */
   readonly sellerId: string | null
   readonly botId: string
@@ -42,7 +45,7 @@ type Options = {
 
 /**
  * Queues a message to whoever has this identity: the customer and the conversation are made where there are none. Throws
- * `not_found`, `conflict` or `window_closed`, and `RaceLost`. Publish `outbox` on the bus once it is committed.
+ * `not_found`, `invalid`, `conflict` or `window_closed`, and `RaceLost`. Publish `outbox` on the bus once it is committed.
  */
 export async function sendToCustomer(
   tx: Transaction,
@@ -50,8 +53,9 @@ export async function sendToCustomer(
   message: ToCustomer,
 ): Promise<{ readonly message_id: string; readonly conversation_id: string }> {
   const { ids, clock, record } = options
-  const { tenantId, botId, to, content } = message
+  const { tenantId, callerId, sellerId, botId, to, content } = message
   if ((await findBot(tx, tenantId, botId)) === undefined) throw new AppError('not_found', 'There is no such bot.')
+  await refuseUnsendableMedia(tx, { tenantId, id: callerId, sellerId }, content)
   const reached = await reachCustomer(tx, ids, { tenantId, botId, identity: to })
   const { conversationId } = reached
   await takeForSeller(tx, message, conversationId)

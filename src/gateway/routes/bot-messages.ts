@@ -37,8 +37,8 @@ export function botMessageRoutes(parts: Parts): Hono<Env> {
     body(v.strictObject({ to: recipient, content: outboundContent })),
     async context => {
       const [botId, { to, content }] = [idOf(context), context.req.valid('json')]
-      const response = await answerChange(parts, context, 202, (tx, { tenantId, sellerId }, record) =>
-        sendToCustomer(tx, { ids, clock, findCustomer, record }, { tenantId, sellerId, botId, to, content }),
+      const response = await answerChange(parts, context, 202, (tx, { tenantId, id: callerId, sellerId }, record) =>
+        sendToCustomer(tx, { ids, clock, findCustomer, record }, { tenantId, callerId, sellerId, botId, to, content }),
       )
       bus.publish('outbox')
       return response

@@ -9,6 +9,7 @@ import type { Conversation } from '../../messaging/list-conversations.ts'
 import { retryMail } from '../../messaging/mail-trouble.ts'
 import { messageEvent } from '../../messaging/news.ts'
 import { refuseUnsendable } from '../../messaging/refuse-unsendable.ts'
+import { refuseUnsendableMedia } from '../../messaging/refuse-unsendable-media.ts'
 import { queueMessage, reachOf } from '../../messaging/send.ts'
 import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
@@ -76,6 +77,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
       const [conversationId, { content }] = [idOf(context), context.req.valid('json')]
       const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
         const { bot_id: botId } = await openConversation(tx, caller, conversationId)
+        await refuseUnsendableMedia(tx, caller, content)
         const reach = await reachOf(tx, caller.tenantId, conversationId)
         refuseUnsendable(reach, content, parts.clock.now())
         const message = {
