@@ -4,7 +4,8 @@ import { uniqueSymbol } from 'hono-openapi'
 import type * as v from 'valibot'
 import { isBoundedJson } from '../flow/json.ts'
 import { JSON_DEPTH_MAX } from '../flow/limits.ts'
-import type { Caller } from '../identity/callers.ts'
+import { type Caller, refuseWithout } from '../identity/callers.ts'
+import { idempotencyKeyShape } from '../identity/idempotency.ts'
 import type { Permission } from '../identity/permissions.ts'
 import { checkFields, fieldErrorsMax, invalid } from '../lib/check-fields.ts'
 import { AppError, type ErrorCode, errorCatalogue } from '../lib/errors.ts'
@@ -64,8 +65,7 @@ export function makeGuard(parts: Parts) {
         const isKept = context.req.method === 'GET' && !isFresh && permission !== 'me'
         const key = isKept ? answerKeyOf(context, caller, permission) : null
         const admission = await parts.limits.admit(context, caller, key)
-        if (permission !== 'me' && !caller.permissions.has(permission))
-          throw new AppError('forbidden', `${caller.role ?? 'The API key'} does not include ${permission}.`)
+        if (permission !== 'me') refuseWithout(caller, permission)
         context.set('caller', caller)
         // What is answered from the cache was looked at when it was kept.
         if (admission.answer === null) refuseUnknownQuery(context)
@@ -101,8 +101,6 @@ export function open(admit: (context: Context<Env>) => Promise<void>): Middlewar
     { responses: problems('too_many_requests') },
   )
 }
-
-const idempotencyKeyShape = /^[\x21-\x7e]{1,255}$/
 
 /**
  * Takes an `Idempotency-Key`: the same request under the same key is done once within a day, and answered the same.

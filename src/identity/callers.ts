@@ -1,4 +1,5 @@
 import { sha256Hex } from '../lib/crypto.ts'
+import { AppError } from '../lib/errors.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 import type { Login } from './access-token.ts'
@@ -117,6 +118,12 @@ function keyCaller(found: RowOf<typeof keyRow>): Caller {
     sellerId: null,
     requestsPerMinute: found.requests_per_minute,
   }
+}
+
+/** Throws `forbidden` where the caller does not have the permission. */
+export function refuseWithout(caller: Caller, permission: Permission): void {
+  if (caller.permissions.has(permission)) return
+  throw new AppError('forbidden', `${caller.role ?? 'The API key'} does not include ${permission}.`)
 }
 
 /** Notes that a key was used. */

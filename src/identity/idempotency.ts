@@ -2,6 +2,8 @@ import type { Sealer } from '../lib/crypto.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 
+/** What a key looks like: visible ASCII characters. */
+export const idempotencyKeyShape = /^[\x21-\x7e]{1,255}$/
 /** How long a key is remembered. */
 export const idempotencyMs = 86_400_000
 

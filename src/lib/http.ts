@@ -47,7 +47,8 @@ export async function readBody(request: Request, bytesMax: number): Promise<Uint
   return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
 }
 
-function tooLarge(bytesMax: number): AppError {
+/** The error for a body of more bytes. */
+export function tooLarge(bytesMax: number): AppError {
   return new AppError('too_large', `The body may have at most ${bytesMax} bytes.`)
 }
 

@@ -27,6 +27,8 @@ export function makeMetrics() {
     registry,
     httpRequests: counter('http_requests_total', 'HTTP requests answered', ['method', 'status', 'endpoint']),
     httpSeconds: histogram('http_request_duration_seconds', 'Time to answer an HTTP request', ['method', 'endpoint']),
+    grpcCalls: counter('grpc_calls_total', 'gRPC calls answered', ['method', 'code']),
+    grpcSeconds: histogram('grpc_call_duration_seconds', 'Time to answer a gRPC call', ['method']),
     querySeconds: histogram('db_query_duration_seconds', 'Time from sending a statement to its rows', ['query']),
     poolSize: gauge('db_connection_pool_size', 'Connections that the PostgreSQL pool may hold'),
     messagesSent: counter('whatsapp_messages_sent_total', 'Messages that a provider accepted', ['provider']),
