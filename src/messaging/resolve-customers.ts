@@ -53,6 +53,17 @@ const findIdentities = statement({
     join customers c on c.tenant_id = i.tenant_id and c.id = i.customer_id`,
 })
 
+// Of two with one phone, the one who came first.
+const findByPhone = statement({
+  name: 'inbound_find_by_phone',
+  params: ['tenant_ids', 'phones'],
+  row: { tenant_id: 'uuid', customer_id: 'uuid', name: 'text', phone: 'text' },
+  sql: `select distinct on (c.tenant_id, c.phone) c.tenant_id, c.id as customer_id, c.name, c.phone
+    from unnest($1::uuid[], $2::text[]) as g (tenant_id, phone)
+    join customers c on c.tenant_id = g.tenant_id and c.phone = g.phone
+    order by c.tenant_id, c.phone, c.id`,
+})
+
 const insertCustomers = statement({
   name: 'inbound_insert_customers',
   params: ['tenant_ids', 'ids', 'names', 'phones'],
@@ -92,15 +103,21 @@ export type Resolved = {
 }
 
 /**
- * The customer of each sender, found by any identity and made where none is known. Two identities seen together belong
+ * The customer of each sender, found by any identity and made where none is known. A phone is the same person's whichever
+ * bot they write to: who is known by it to another bot is found by it. Two identities seen together belong
  * to one customer from then on: what they were before is merged. Throws `RaceLost`.
  */
 export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonly Asked[]): Promise<Resolved> {
   const known = await findCustomers(tx, asked)
+  const byPhone = await findPhones(tx, asked, known)
   const fresh: NewIdentity[] = []
   const merges: Merge[] = []
   const customers = asked.map(({ tenantId, botId, sender }) => {
-    const found = new Set(sender.identities.flatMap(identity => follow(known.get(keyOf(botId, identity))) ?? []))
+    const found = new Set(
+      sender.identities.flatMap(
+        identity => follow(known.get(keyOf(botId, identity)) ?? byPhone.get(phoneKey(tenantId, identity))) ?? [],
+      ),
+    )
     const [oldest, ...others] = [...found].sort((a, b) => (a.id < b.id ? -1 : 1))
     const customer = oldest ?? newCustomer(tenantId, ids.next())
     for (const other of others) {
@@ -171,6 +188,35 @@ async function findCustomers(tx: Transaction, asked: readonly Asked[]): Promise<
     known.set(`${row.bot_id} ${row.kind} ${row.value}`, customer)
   }
   return known
+}
+
+/** Customers by a phone that their bot does not know them by yet: those of new senders. */
+async function findPhones(
+  tx: Transaction,
+  asked: readonly Asked[],
+  known: ReadonlyMap<string, Customer>,
+): Promise<ReadonlyMap<string, Customer>> {
+  const unknown = asked.flatMap(({ tenantId, botId, sender }) =>
+    sender.identities
+      .filter(identity => identity.kind === 'phone' && !known.has(keyOf(botId, identity)))
+      .map(({ value }) => ({ tenantId, value })),
+  )
+  if (unknown.length === 0) return new Map()
+  const rows = await tx.run(findByPhone, {
+    tenant_ids: unknown.map(one => one.tenantId),
+    phones: unknown.map(one => one.value),
+  })
+  const byId = new Map([...known.values()].map(customer => [customer.id, customer]))
+  return new Map(
+    rows.map(({ tenant_id, customer_id, name, phone }) => [
+      phoneKey(tenant_id, { kind: 'phone', value: phone }),
+      byId.get(customer_id) ?? { ...newCustomer(tenant_id, customer_id), isNew: false, name, phone },
+    ]),
+  )
+}
+
+function phoneKey(tenantId: string, { kind, value }: Identity): string {
+  return `${tenantId} ${kind} ${value}`
 }
 
 function keyOf(botId: string, identity: Identity): string {

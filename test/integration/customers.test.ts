@@ -211,3 +211,21 @@ test("mail that cannot be taken, of however many tenants, does not keep a later 
   expect((await claim()).map(conversation => conversation.tenant_id)).toEqual([last])
   expect((await claim()).map(conversation => conversation.tenant_id)).toEqual([last])
 })
+
+test('who writes to two bots of a shop is one customer, found by the phone', async () => {
+  const id = await addCustomer(phone)
+  const botId = uuids.next()
+  await admin`insert into bots (tenant_id, id, name, provider, config)
+    values (${shop.tenantId}, ${botId}, 'Second', 'baileys', '{}')`
+  await receiveMessages(database, uuids, [
+    { ...message(phone), botId },
+    { ...message(bsuid, phone), botId },
+  ])
+  expect([...(await admin`select id from customers`)]).toEqual([{ id }])
+  expect([
+    ...(await admin`select kind, customer_id from customer_identities where bot_id = ${botId} order by kind`),
+  ]).toEqual([
+    { kind: 'bsuid', customer_id: id },
+    { kind: 'phone', customer_id: id },
+  ])
+})
