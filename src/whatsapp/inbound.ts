@@ -18,6 +18,7 @@ import type { Feed } from '../stores/feed.ts'
 import type { Files } from '../stores/files.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { BotCache } from './bot-cache.ts'
+import { makeReadMarks } from './mark-read.ts'
 import type { Connection, IgnoredReason, Webhook, WebhookRequest, WhatsAppProvider } from './provider.ts'
 import { readReference } from './reference.ts'
 import { standingEvents, standingOf } from './standing.ts'
@@ -61,6 +62,7 @@ export function makeInbound(options: {
   readonly files: Files
 }): Inbound {
   const { database, bus, feed, ids, log, metrics, bots, providers, clock, sealer } = options
+  const reads = makeReadMarks(log)
   const messages = makeBatcher<MessageWithMedia, Receipt>({
     batchMax,
     queueMax,
@@ -94,7 +96,7 @@ export function makeInbound(options: {
     throw new AppError('not_found', 'There is no bot of this provider at this address.')
   }
 
-  async function store(bot: BotWithSecrets, webhook: Webhook): Promise<void> {
+  async function store(bot: BotWithSecrets, provider: WhatsAppProvider, webhook: Webhook): Promise<void> {
     const { tenantId, id: botId, isFallback } = bot
     const written = [
       ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId, isFallback })),
@@ -104,8 +106,13 @@ export function makeInbound(options: {
     const ended = await Promise.allSettled(written)
     const failed = ended.find(result => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
-    const stored = ended.filter(result => result.status === 'fulfilled' && result.value === 'stored').length
-    if (stored > 0) metrics.messagesReceived.inc({ provider: bot.provider }, stored)
+    const stored = webhook.messages.filter((_, index) => {
+      const result = ended[index]
+      return result?.status === 'fulfilled' && result.value === 'stored'
+    })
+    if (stored.length === 0) return
+    metrics.messagesReceived.inc({ provider: bot.provider }, stored.length)
+    reads.mark(bot, provider, stored)
   }
 
   /** What could not be taken is counted; what may hold something that is missed is kept. */
@@ -137,7 +144,7 @@ export function makeInbound(options: {
         throw new AppError('wrong_signature', 'The signature does not match the body and the secret of this bot.')
       }
       const { webhook } = handled
-      await Promise.all([store(bot, webhook), keep(bot, webhook.ignored), report(bot, webhook.connection)])
+      await Promise.all([store(bot, provider, webhook), keep(bot, webhook.ignored), report(bot, webhook.connection)])
       return provider.webhookAnswer
     },
     async handshake(providerName, botId, query) {
@@ -150,7 +157,7 @@ export function makeInbound(options: {
       return answer
     },
     async drain() {
-      await Promise.all([messages.drain(), statuses.drain()])
+      await Promise.all([messages.drain(), statuses.drain(), reads.drain()])
     },
   }
 }
