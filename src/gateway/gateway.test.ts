@@ -97,7 +97,9 @@ test('a body of another type is a 415, one that is not JSON or nested without en
 test('a list is no body, wherever one is taken', async () => {
   const as = await gateway.addCaller()
   const paths = Object.entries(gateway.api.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).flatMap(([method, { requestBody }]) => (requestBody ? [{ method, path }] : [])),
+    Object.entries(methods).flatMap(([method, { requestBody }]) =>
+      JSON.stringify(requestBody ?? null).includes('application/json') ? [{ method, path }] : [],
+    ),
   )
   expect(paths.length).toBeGreaterThan(20)
   for (const { method, path } of paths) {

@@ -25,6 +25,7 @@ import { customerRoutes } from './routes/customers.ts'
 import { failedMessageRoutes } from './routes/failed-messages.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { meRoutes, passwordRoutes } from './routes/me.ts'
+import { mediaRoutes } from './routes/media.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
 import { sellerRoutes } from './routes/sellers.ts'
@@ -98,6 +99,7 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/flows', flowRoutes(parts))
   app.route('/api/conversations', conversationRoutes(parts))
   app.route('/api/failed-messages', failedMessageRoutes(parts))
+  app.route('/api/media', mediaRoutes(parts))
   app.route('/api/products', productRoutes(parts))
   app.route('/api/customers', customerRoutes(parts))
   app.route('/api/orders', orderRoutes(parts))
@@ -125,10 +127,21 @@ function corsOptions(origins: readonly string[]) {
       'idempotency-key',
       'if-match',
       'if-none-match',
+      'if-range',
+      'range',
       'x-api-key',
       'x-request-id',
     ],
-    exposeHeaders: ['etag', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after', 'x-request-id'],
+    exposeHeaders: [
+      'content-disposition',
+      'content-range',
+      'etag',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+      'retry-after',
+      'x-request-id',
+    ],
     maxAge: 600,
   }
 }

@@ -6,8 +6,10 @@ import type { Ids } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import type { MediaLinks } from '../messaging/media-links.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
+import type { Files } from '../stores/files.ts'
 import type { Health } from '../stores/health.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { RequestGate } from '../stores/request-gate.ts'
@@ -33,6 +35,8 @@ export type GatewayOptions = {
   readonly log: Log
   readonly metrics: Metrics
   readonly sealer: Sealer
+  readonly files: Files
+  readonly links: MediaLinks
   readonly health: () => Promise<Health>
 }
 

@@ -65,6 +65,9 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'POST /api/bots/{id}/connect': () => undefined,
   'POST /api/bots/{id}/disconnect': () => undefined,
   'POST /api/failed-messages/{id}/retry': () => undefined,
+  // A body that is no object goes as it is.
+  'POST /api/media': () => '"a file"',
+  'POST /api/media/{id}/link': () => undefined,
   'POST /api/flows': () => flow(crypto.randomUUID()),
   'PUT /api/flows/{id}': () => flow(crypto.randomUUID()),
   'POST /api/flows/{id}/publish': () => undefined,
@@ -130,6 +133,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     bots,
     flows,
     conversations,
+    media: await add('/api/media', '"a file"'),
     'failed-messages': failed,
     orders: await add('/api/orders', order),
   }

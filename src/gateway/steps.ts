@@ -55,21 +55,22 @@ const securitySchemes = [{ access_token: [] }, { api_key: [] }]
 
 /**
  * Lets through whoever has the permission, within the tenant's rate limit; `me` is anyone who is logged in. What reads
- * is answered from the cache where it can be, and with an ETag; `isFresh` keeps an answer out of the cache.
+ * is answered from the cache where it can be, and with an ETag; `isFresh` keeps an answer out of the cache. `isFile`: what is
+ * answered is no JSON of ours, whatever its type says, and has its own headers.
  */
 export function makeGuard(parts: Parts) {
-  return (permission: Permission | 'me', { isFresh = false } = {}): MiddlewareHandler<Env> =>
+  return (permission: Permission | 'me', { isFresh = false, isFile = false } = {}): MiddlewareHandler<Env> =>
     step(
       async (context: Context<Env>, next) => {
         const caller = await callerOf(parts, context)
-        const isKept = context.req.method === 'GET' && !isFresh && permission !== 'me'
+        const isKept = context.req.method === 'GET' && !isFresh && !isFile && permission !== 'me'
         const key = isKept ? answerKeyOf(context, caller, permission) : null
         const admission = await parts.limits.admit(context, caller, key)
         if (permission !== 'me') refuseWithout(caller, permission)
         context.set('caller', caller)
         // What is answered from the cache was looked at when it was kept.
         if (admission.answer === null) refuseUnknownQuery(context)
-        if (context.req.method !== 'GET') return await next()
+        if (context.req.method !== 'GET' || isFile) return await next()
         return await parts.reader.answer(context, { key, admission }, next)
       },
       {
@@ -198,12 +199,13 @@ function takesQuery(handler: object): boolean {
   return typeof added === 'object' && added !== null && Reflect.get(added, 'target') === 'query'
 }
 
-function step(middleware: MiddlewareHandler<Env>, spec: Record<string, unknown>): MiddlewareHandler<Env> {
+/** A step, with what it adds to the API document. */
+export function step(middleware: MiddlewareHandler<Env>, spec: Record<string, unknown>): MiddlewareHandler<Env> {
   return Object.assign(middleware, { [uniqueSymbol]: { spec } })
 }
 
 /** The answers for errors, one a status. */
-function problems(...codes: readonly ErrorCode[]): Responses {
+export function problems(...codes: readonly ErrorCode[]): Responses {
   const responses: Responses = {}
   for (const code of codes) {
     const { status, title } = errorCatalogue[code]

@@ -14,7 +14,7 @@ export type Peer = {
 export type SocketHandlers = Bun.WebSocketHandler<unknown>
 
 /** Larger bodies are cut off by the runtime; each route has its own, smaller limit with a proper answer. */
-const bodyBytesMax = 64 * 1024 * 1024
+const bodyBytesMax = 128 * 1024 * 1024
 /** For what is under way at a stop. */
 const stopDeadlineMs = 5_000
 

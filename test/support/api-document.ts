@@ -58,7 +58,7 @@ function checkHeaders(api: ApiDocument, documented: Readonly<Record<string, Head
 function checkContent(api: ApiDocument, content: Content | undefined, answer: Answer): string[] {
   const type = (answer.headers.get('content-type') ?? '').replace(/;.*/, '')
   if (content === undefined) return type === '' ? [] : [`an answer of ${type} where none is documented`]
-  const media = content[type]
+  const media = content[type] ?? content['*/*']
   if (media === undefined) return [`the type ${type} is not documented`]
   return type.includes('json') ? check(api, media.schema, answer.json, 'answer') : []
 }

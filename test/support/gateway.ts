@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { readSettings } from '../../src/config.ts'
 import { type Gateway, makeGateway } from '../../src/gateway/gateway.ts'
 import type { Env, GatewayOptions } from '../../src/gateway/options.ts'
@@ -12,13 +15,16 @@ import { uuids } from '../../src/lib/ids.ts'
 import { makeLog } from '../../src/lib/log.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
 import { type Server, serve } from '../../src/lib/serve.ts'
+import { makeMediaLinks } from '../../src/messaging/media-links.ts'
 import { makeFeed } from '../../src/stores/feed.ts'
+import { makeFiles } from '../../src/stores/files.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
 import { connect, openDatabase } from '../../src/stores/postgres/database.ts'
 import { type ApiDocument, faultsOf } from './api-document.ts'
 import { createTestDatabase } from './postgres.ts'
 
+const encryptionKey = 'an-encryption-key-for-tests-of-32-bytes'
 const secret = 'a-secret-for-tests-of-32-bytes-or-more'
 
 /** Of every user that `addCaller` makes; hashed at the least cost. */
@@ -82,6 +88,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
   const metrics = makeMetrics()
   const [bus, gate] = [changes.bus ?? makeMemoryBus(), changes.gate ?? makeMemoryGate(changes.clock ?? systemClock)]
   const log = makeLog({ level: 'error', dir: undefined })
+  const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
   const parts: GatewayOptions = {
     config: {
       ...readSettings({}),
@@ -94,7 +101,9 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
     clock: systemClock,
     ids: uuids,
     metrics,
-    sealer: makeSealer('an-encryption-key-for-tests-of-32-bytes'),
+    sealer: makeSealer(encryptionKey),
+    files: makeFiles(join(dataDir, 'media')),
+    links: makeMediaLinks({ encryptionKey, publicUrl: 'http://adapter.test' }),
     health: async () => healthy,
     ...changes,
   }
@@ -144,6 +153,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
   return {
     ...parts,
     connection,
+    dataDir,
     api,
     fetch,
     call,
@@ -164,6 +174,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
       await parts.bus.close()
       await parts.gate.close()
       await drop()
+      rmSync(dataDir, { recursive: true, force: true })
     },
   }
 }
