@@ -6,13 +6,21 @@ export const fieldErrorsMax = 50
 /** Fields that the sentence itself names. */
 const namedMax = 5
 
-/** The data as the schema gives it. Throws `invalid` with every field that is wrong, each once. */
-export function checkFields<TSchema extends v.GenericSchema>(schema: TSchema, data: unknown): v.InferOutput<TSchema> {
+/**
+ * The data as the schema gives it. Throws `invalid` with every field that is wrong, each once. `nameOf` turns the path of
+ * a field into what whoever asks knows it by.
+ */
+export function checkFields<TSchema extends v.GenericSchema>(
+  schema: TSchema,
+  data: unknown,
+  nameOf = (path: string): string => path,
+): v.InferOutput<TSchema> {
   const parsed = v.safeParse(schema, data)
   if (parsed.success) return parsed.output
   const first = new Map(
     parsed.issues
       .map(fieldError)
+      .map(error => ({ ...error, path: nameOf(error.path) }))
       .reverse()
       .map(error => [error.path, error]),
   )

@@ -7,7 +7,11 @@ const requestIdShape = /^[\w.:-]{1,128}$/
 
 /** The caller's `X-Request-Id` where it is a sane one, else a new one. */
 export function requestIdOf(request: Request): string {
-  const given = request.headers.get('x-request-id') ?? ''
+  return saneRequestId(request.headers.get('x-request-id') ?? undefined)
+}
+
+/** A request id that was given, where it is a sane one, else a new one. */
+export function saneRequestId(given = ''): string {
   return requestIdShape.test(given) ? given : crypto.randomUUID()
 }
 
@@ -90,6 +94,12 @@ export function observeRequests(
 
 /** Answers whatever a route throws with its problem; a defect is logged with its stack, and shown without. */
 export function answerError(error: unknown, requestId: string, log: Log): Response {
+  logError(error, requestId, log)
+  return problem(error, requestId)
+}
+
+/** Logs what a request failed with where it is not the request's fault. */
+export function logError(error: unknown, requestId: string, log: Log): void {
   if (!(error instanceof AppError))
     log.error(
       { request_id: requestId, error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
@@ -100,5 +110,4 @@ export function answerError(error: unknown, requestId: string, log: Log): Respon
       { request_id: requestId, code: error.code, error: messageOf(error.cause ?? error) },
       'a request was put off',
     )
-  return problem(error, requestId)
 }
