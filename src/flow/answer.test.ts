@@ -124,3 +124,15 @@ describe('a choice', () => {
     expect(readAnswer({ type: 'choice' }, place, choices)).toEqual({ problem: 'not_text' })
   })
 })
+
+test('the number of a choice stands for its title where text is asked for, and for itself where a number is', () => {
+  const choices = [
+    { id: 'r', title: 'Red' },
+    { id: 'b', title: 'Blue' },
+  ]
+  const two = { type: 'text', text: ' 2 ' } as const
+  expect(readAnswer({ type: 'text' }, two, choices)).toEqual({ value: 'Blue' })
+  expect(readAnswer({ type: 'integer' }, two, choices)).toEqual({ value: 2 })
+  expect(readAnswer({ type: 'choice' }, two, choices)).toEqual({ value: 'b' })
+  expect(readAnswer({ type: 'text' }, { type: 'text', text: '3' }, choices)).toEqual({ value: '3' })
+})

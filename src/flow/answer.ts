@@ -9,7 +9,8 @@ export type Answer = { readonly value: string | number } | { readonly problem: A
 
 /**
  * Reads a customer's message as the answer to a question. A tapped choice counts as its title for every rule but
- * `choice`, whose value is the id of one of `choices`: tapped, named by its title, or by its number from 1.
+ * `choice`, whose value is the id of one of `choices`: tapped, named by its title, or by its number from 1. Where text is
+ * asked for beside choices, the number of one stands for its title too.
  */
 export function readAnswer(rule: AnswerRule, content: InboundContent, choices: readonly Choice[]): Answer {
   if (rule.type === 'choice') return readChoice(content, choices)
@@ -17,7 +18,7 @@ export function readAnswer(rule: AnswerRule, content: InboundContent, choices: r
   const text = wordsOf(content).trim()
   switch (rule.type) {
     case 'text':
-      return readText(text, rule.min ?? 1, rule.max ?? TEXT_LENGTH_MAX)
+      return readText(numbered(text, choices)?.title ?? text, rule.min ?? 1, rule.max ?? TEXT_LENGTH_MAX)
     case 'integer':
       return withinBounds(INTEGER.test(text) ? Number(text) : null, rule)
     case 'number':
@@ -34,10 +35,21 @@ function readChoice(content: InboundContent, choices: readonly Choice[]): Answer
   if (content.type !== 'text') return { problem: 'not_text' }
   const words = foldWords(content.text)
   const titled = choices.find(choice => foldWords(choice.title) === words)
-  return chosen(titled ?? (CHOICE_NUMBER.test(words) ? choices[Number(words) - 1] : undefined))
+  return chosen(titled ?? numbered(words, choices))
 }
 
 const CHOICE_NUMBER = /^\d{1,2}$/
+
+/** The choice of this number, counted from 1. */
+function numbered(words: string, choices: readonly Choice[]): Choice | undefined {
+  return CHOICE_NUMBER.test(words) ? choices[Number(words) - 1] : undefined
+}
+
+/** A number that a customer wrote below some choices, as the choice that was tapped; all else as it is. */
+export function readAsTapped(content: InboundContent, choices: readonly Choice[]): InboundContent {
+  const choice = content.type === 'text' ? numbered(content.text.trim(), choices) : undefined
+  return choice === undefined ? content : { type: 'choice', id: choice.id, title: choice.title }
+}
 
 function chosen(choice: Choice | undefined): Answer {
   return choice === undefined ? { problem: 'not_a_choice' } : { value: choice.id }

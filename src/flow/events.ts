@@ -14,7 +14,8 @@ export type ConversationEvent =
   | Event<'message.ignored', { reason: 'no_flow' | 'no_trigger' }>
   /** `trigger` is the keyword that matched, or "fallback". */
   | Event<'flow.started', FlowRef & { trigger: string }>
-  | Event<'replied', { step: string; flow_id: string }>
+  /** `choices`: what the message offers to tap. */
+  | Event<'replied', { step: string; flow_id: string; choices?: readonly Choice[] }>
   | Event<'question.asked', { step: string; token: string; choices?: readonly Choice[]; timeout_ms?: number }>
   /** `attempt` is the number of the answer now awaited, 1 being the first. */
   | Event<'question.repeated', { step: string; attempt: number; token: string; choices?: readonly Choice[] }>

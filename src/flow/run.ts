@@ -87,13 +87,15 @@ function execute(call: Call, id: string, step: CompiledStep): string | null {
 /** Sends a content that expects no answer. Throws ExpressionError. */
 export function reply(call: Call, step: string, compiled: CompiledContent): void {
   const content = renderContent(call, compiled)
-  emit(call, { type: 'replied', data: { step, flow_id: topFrame(call)?.flow_id ?? '' } })
+  const choices = offered(content)
+  const data = { step, flow_id: topFrame(call)?.flow_id ?? '', ...(choices.length > 0 && { choices }) }
+  emit(call, { type: 'replied', data })
   call.effects.push({ kind: 'send', content, step })
 }
 
 function ask(call: Call, step: string, question: CompiledQuestion): null {
   const content = renderContent(call, question.content)
-  const choices = offered(question, content)
+  const choices = offered(content)
   const data = {
     step,
     token: `q${call.state.seq}`,
@@ -114,15 +116,14 @@ export function askAgain(
   compiled = question.content,
 ): null {
   const content = renderContent(call, compiled)
-  const choices = offered(question, content)
+  const choices = offered(content)
   const data = { step, attempt: attemptNumber, token: `q${call.state.seq}`, ...(choices.length > 0 && { choices }) }
   emit(call, { type: 'question.repeated', data })
   call.effects.push({ kind: 'send', content, step })
   return null
 }
 
-function offered(question: CompiledQuestion, content: OutboundContent): readonly Choice[] {
-  if (question.answer.type !== 'choice') return []
+function offered(content: OutboundContent): readonly Choice[] {
   if (content.type === 'buttons') return content.buttons
   if (content.type !== 'list') return []
   return content.sections.flatMap(section => section.rows.map(({ id, title }) => ({ id, title })))

@@ -36,13 +36,15 @@ export type Run = {
 
 /**
  * Where a conversation is; plain JSON. `seq` counts the events applied. `last_run` is the run that ended last, kept
- * until the next begins so that an agent sees what was answered.
+ * until the next begins so that an agent sees what was answered. `menu`: what the messages since the run began offered
+ * last, of which a customer may write the number.
  */
 export type ConversationState = {
   readonly status: 'bot' | 'waiting' | 'agent' | 'closed'
   readonly seq: number
   readonly run: Run | null
   readonly last_run: Run | null
+  readonly menu?: readonly Choice[]
 }
 
 /** A conversation before its first event. */
@@ -62,16 +64,22 @@ export function applyEvent(state: ConversationState, event: ConversationEvent): 
     case 'flow.started':
       return { status: state.status, seq, run: startRun(event.data), last_run: null }
     case 'flow.ended':
-      return { status: state.status, seq, run: null, last_run: state.run && { ...state.run, waiting: null } }
+      return { ...state, seq, run: null, last_run: state.run && { ...state.run, waiting: null } }
     case 'handed_off':
       return { ...state, seq, status: event.data.by === 'agent' ? 'agent' : 'waiting' }
     case 'resumed':
       return { ...state, seq, status: 'bot' }
     case 'closed':
       return { ...state, seq, status: 'closed' }
+    case 'replied':
+      return { ...state, seq, run: state.run && applyToRun(state.run, event), ...menuOf(event.data.choices) }
     default:
-      return { status: state.status, seq, run: state.run && applyToRun(state.run, event), last_run: state.last_run }
+      return { ...state, seq, run: state.run && applyToRun(state.run, event) }
   }
+}
+
+function menuOf(choices: readonly Choice[] | undefined) {
+  return choices === undefined ? {} : { menu: choices }
 }
 
 type FlowRef = { readonly flow_id: string; readonly name: string; readonly version: number }

@@ -209,3 +209,39 @@ describe('closing', () => {
     expect(conversation.types).toEqual(['closed'])
   })
 })
+
+describe('a number below what the bot offered', () => {
+  const offer = {
+    type: 'message',
+    content: {
+      type: 'buttons',
+      text: 'What now?',
+      buttons: [
+        { id: 'o', title: 'Order' },
+        { id: 'h', title: 'Help me' },
+      ],
+    },
+    next: 'end',
+  }
+  const menu = { ...flowOf({ hello: offer }), triggers: [{ keywords: ['hola'] }] }
+  const help = { ...flowOf({ hello: message('You chose {{message.text}}') }), triggers: [{ keywords: ['help me'] }] }
+
+  test('is what was tapped, until another conversation with the bot begins', () => {
+    const conversation = new Conversation(menu)
+    expect(conversation.say('2')).toEqual([])
+    expect(conversation.say('hola')).toEqual(['What now?'])
+    expect(conversation.state.menu?.map(choice => choice.title)).toEqual(['Order', 'Help me'])
+    const later = new Conversation(help)
+    later.state = conversation.state
+    expect(later.say('2')).toEqual(['You chose Help me'])
+    expect(later.state.menu).toBeUndefined()
+    expect(later.say('2')).toEqual([])
+  })
+
+  test('that names none of it is what it is', () => {
+    const conversation = new Conversation(help)
+    conversation.state = { ...initialState, menu: [{ id: 'x', title: 'help me' }] }
+    expect(conversation.say('2')).toEqual([])
+    expect(conversation.say('1')).toEqual(['You chose help me'])
+  })
+})

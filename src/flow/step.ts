@@ -1,3 +1,4 @@
+import { readAsTapped } from './answer.ts'
 import type { InboundContent } from './content.ts'
 import { type ActionResult, answer, goOn, takeResult, timeOut } from './continue-run.ts'
 import type { ConversationEvent } from './events.ts'
@@ -47,12 +48,19 @@ export type StepResult = {
  * a message gives `message.received` only. In the last case it is no answer to what is asked after: a caller that
  * does not want that holds messages back while `isAwaitingAction(state)`.
  */
-export function step(library: FlowLibrary, state: ConversationState, input: Input, context: Context): StepResult {
+export function step(library: FlowLibrary, state: ConversationState, given: Input, context: Context): StepResult {
+  const input = withTapped(state, given)
   const scope = scopeOf(() => call.state, input.kind === 'message' ? input.content : null, context)
   const call: Call = { library, scope, state, events: [], effects: [], stepsLeft: STEPS_PER_CALL_MAX }
   dispatch(call, input)
   setTimer(call, state, input)
   return { state: call.state, events: call.events, effects: call.effects }
+}
+
+/** Where nothing is asked, "2" is the second of what the bot offered last: where there are no buttons, so it is chosen. */
+function withTapped({ run, menu = [] }: ConversationState, input: Input): Input {
+  if (input.kind !== 'message' || run !== null || menu.length === 0) return input
+  return { ...input, content: readAsTapped(input.content, menu) }
 }
 
 /** Whether the run waits for the result of an action, so that messages had better wait too. */
