@@ -32,6 +32,8 @@ export type App = {
   readonly database: Database
   /** Where each role of this process listens. */
   readonly urls: Readonly<Partial<Record<RoleName, string>>>
+  /** `host:port` of the adapter's gRPC; undefined where this process serves none. */
+  readonly grpcAddress: string | undefined
   /** Ends all roles at once: nothing new comes in, what is under way ends, then the stores close. Within ten seconds. */
   stop(): Promise<void>
 }
@@ -56,6 +58,7 @@ type Parts = {
 type Role = {
   readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>
   readonly sockets?: SocketHandlers
+  readonly grpcAddress?: string | undefined
   /** Called when nothing new comes in: ends what does not end by itself, while requests under way are still answered. */
   readonly drain?: () => void
   /** Called after the last answer. */
@@ -137,9 +140,14 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
       running.push(one)
       one.server = listen(config, name, one.role)
       urls[name] = one.server.url
-      log.info({ role: name, url: one.server.url }, 'listening')
+      const { grpcAddress } = one.role
+      log.info(
+        { role: name, url: one.server.url, ...(grpcAddress !== undefined && { grpc: grpcAddress }) },
+        'listening',
+      )
     }
-    return { database, urls, stop }
+    const grpcAddress = running.find(({ role }) => role.grpcAddress !== undefined)?.role.grpcAddress
+    return { database, urls, grpcAddress, stop }
   } catch (error) {
     await stop()
     throw error
@@ -150,7 +158,6 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
 const notUsedYet: Readonly<Partial<Record<keyof Config, string>>> = {
   MONGODB_URL: 'keeps logs and analytics events in PostgreSQL only',
   DATABASE_REPLICA_URL: 'reads everything from DATABASE_URL',
-  ADAPTER_GRPC_PORT: 'has no gRPC',
   OFFICIAL_BASE_URL: 'connects bots of Meta only',
   TWILIO_BASE_URL: 'connects bots of Meta only',
 }

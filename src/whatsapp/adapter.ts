@@ -17,10 +17,12 @@ import type { Feed } from '../stores/feed.ts'
 import type { Files } from '../stores/files.ts'
 import type { Health } from '../stores/health.ts'
 import type { Database } from '../stores/postgres/database.ts'
+import type { RequestGate } from '../stores/request-gate.ts'
 import { makeBotCache } from './bot-cache.ts'
 import { startChecks } from './check-bots.ts'
 import { startMediaFetches } from './fetch-media.ts'
 import { findOutboundFile } from './find-outbound-file.ts'
+import type { GrpcOptions, GrpcServer } from './grpc/start-grpc.ts'
 import { type Inbound, makeInbound } from './inbound.ts'
 import { makeProviders } from './providers/providers.ts'
 import { startSender } from './sender.ts'
@@ -40,9 +42,12 @@ type Options = {
     | 'RATE_LIMIT_MESSAGES_PER_MINUTE'
     | 'SEND_TIMEOUT_SECONDS'
     | 'SEND_SETTLE_SECONDS'
-  >
+    | 'ADAPTER_GRPC_PORT'
+  > &
+    GrpcOptions['config']
   readonly database: Database
   readonly bus: Bus
+  readonly gate: RequestGate
   readonly feed: Feed
   readonly clock: Clock
   readonly ids: Ids
@@ -91,16 +96,33 @@ export async function startAdapter(options: Options) {
     ending ??= Promise.all([sender.stop(), checks.stop(), fetches.stop(), sweep.stop()])
     return ending
   }
+  const grpc = await openGrpc(inbound, options).catch(async (error: unknown) => {
+    await endWork()
+    throw error
+  })
   return {
     fetch: adapterRoutes(inbound, options).fetch,
+    grpcAddress: grpc?.address,
     // What goes out does not wait for the last webhook that comes in.
-    drain: () => void endWork(),
+    drain() {
+      grpc?.drain()
+      void endWork()
+    },
     async stop() {
+      await grpc?.stop()
       await inbound.drain()
       await endWork()
       bots.close()
     },
   }
+}
+
+/** Loaded only where it is asked for: it takes tens of megabytes. */
+async function openGrpc(inbound: Inbound, options: Options): Promise<GrpcServer | undefined> {
+  const port = options.config.ADAPTER_GRPC_PORT
+  if (port === undefined) return undefined
+  const { startGrpc } = await import('./grpc/start-grpc.ts')
+  return await startGrpc({ ...options, inbound, port })
 }
 
 function adapterRoutes(inbound: Inbound, options: Options): Hono {

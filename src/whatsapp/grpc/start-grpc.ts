@@ -30,7 +30,7 @@ const keepaliveTimeoutMs = 20_000
 /** For calls under way at a stop. */
 const stopDeadlineMs = 5_000
 
-type Options = {
+export type GrpcOptions = {
   readonly config: Pick<
     Config,
     'HOST' | 'PUBLIC_URL' | 'JWT_SECRET' | 'JWT_SECRET_PREVIOUS' | 'RATE_LIMIT_API_PER_MINUTE' | 'TRUSTED_PROXIES'
@@ -63,7 +63,7 @@ export type GrpcServer = {
  * Serves `dashoffice.v1.WhatsApp` to other services, with the standard services for health and reflection. In the clear:
  * where it is reached over a network, a reverse proxy ends TLS before it. Throws a `UsageError` where the port is taken.
  */
-export async function startGrpc(options: Options): Promise<GrpcServer> {
+export async function startGrpc(options: GrpcOptions): Promise<GrpcServer> {
   setLogger(loggerOf(options.log))
   const server = new Server({
     'grpc.max_receive_message_length': messageBytesMax,
@@ -89,7 +89,7 @@ export async function startGrpc(options: Options): Promise<GrpcServer> {
   }
 }
 
-function addServices(server: Server, options: Options, health: ReturnType<typeof makeHealthService>): void {
+function addServices(server: Server, options: GrpcOptions, health: ReturnType<typeof makeHealthService>): void {
   const services = loadServices()
   const answering = makeAnswering({
     ...options,
@@ -103,7 +103,7 @@ function addServices(server: Server, options: Options, health: ReturnType<typeof
   new ReflectionService(services).addToServer(server)
 }
 
-async function bind(server: Server, { config, port }: Options): Promise<number> {
+async function bind(server: Server, { config, port }: GrpcOptions): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   server.bindAsync(`${bracketed(config.HOST)}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
     error === null ? resolve(bound) : reject(error),
