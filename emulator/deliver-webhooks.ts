@@ -1,6 +1,7 @@
 import type { FaultQueue } from './faults.ts'
 import type { EmulatorLimits } from './limits.ts'
 import { postWebhook } from './post-webhook.ts'
+import { reachable } from './reachable.ts'
 import type { BusinessNumber, Customer } from './records.ts'
 import type {
   WebhookAnswer,
@@ -204,7 +205,7 @@ export class WebhookDeliveries {
     for (const { entry } of shipped) note(entry, request, answers, answer)
     if (signal.aborted || this.#lanes.get(lane.number) !== lane) return
     for (const each of answers) this.#hear(number, first, each)
-    for (const key of keys) this.#answered(lane, key, number, answer)
+    for (const key of keys) this.#answered(lane, key, number, request, answer)
     this.#pump(lane)
   }
 
@@ -226,7 +227,10 @@ export class WebhookDeliveries {
     const posts = Array.from({ length: copies }, () => {
       const isCorrupt = faults.takeWebhook('corrupt_signature', number.id) !== null
       const proof = sign(number, request, now())
-      return postWebhook(request, { proof, isCorrupt, timeoutMs, signal: this.#abort.signal })
+      return postWebhook(
+        { ...request, url: reachable(number, request.url) },
+        { proof, isCorrupt, timeoutMs, signal: this.#abort.signal },
+      )
     })
     return Promise.all(posts)
   }
@@ -244,14 +248,20 @@ export class WebhookDeliveries {
     this.#pump(lane)
   }
 
-  #answered(lane: WebhookLane, key: string, number: BusinessNumber, answer: WebhookAnswer | undefined): void {
+  #answered(
+    lane: WebhookLane,
+    key: string,
+    number: BusinessNumber,
+    request: WebhookRequest,
+    answer: WebhookAnswer | undefined,
+  ): void {
     const queue = lane.queues.get(key)
     const first = queue?.pending[0]
     if (queue === undefined || first === undefined || answer === undefined) return
     if (answer.ok) return void this.#settle(lane, key, 'delivered')
     first.failures += 1
     const { formatOf, now } = this.#parts
-    const isRetried = formatOf(number).isRetried(number, answer, first.failures) && now() - first.addedAt < triesMs
+    const isRetried = formatOf(number).isRetried(request, answer, first.failures) && now() - first.addedAt < triesMs
     if (!isRetried) return void this.#settle(lane, key, 'given_up')
     this.#wait(lane, key, queue, Math.min(retryFirstMs * 2 ** (first.failures - 1), retryMaxMs))
   }

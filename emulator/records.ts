@@ -123,6 +123,8 @@ export const numberSchema = v.object({
   name: v.string(),
   /** Where its provider tells of it; null while nobody has said. */
   webhook_url: v.nullable(v.string()),
+  /** The origin that the public one of the bot's server leads to from here; left out, it is reached as it is. */
+  deliver_to: optionalText,
   account: accountSchema,
 })
 

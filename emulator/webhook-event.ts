@@ -31,7 +31,7 @@ export interface WebhookSurroundings {
   media(mediaId: string, mimeType: string): { readonly url: string; readonly bytes: Uint8Array }
 }
 
-/** One request to a bot's server, all but the proof of who sends it. */
+/** One request to a bot's server, all but the proof of who sends it. `url` is the public one. */
 export type WebhookRequest = {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -62,7 +62,7 @@ export interface WebhookFormat {
   /** The headers that prove the sender, over exactly this request. Made anew for each try. */
   sign(number: BusinessNumber, request: WebhookRequest, atMs: number): Record<string, string>
   /** Whether an answer that is not 2xx, or none, is followed by another try. `failures` counts from 1. */
-  isRetried(number: BusinessNumber, answer: WebhookAnswer, failures: number): boolean
+  isRetried(request: WebhookRequest, answer: WebhookAnswer, failures: number): boolean
   /** What an answer does besides taking the webhook: the text the customer gets, or what is wrong with it. */
   hear(event: WebhookEvent, answer: WebhookAnswer): { readonly reply: string | null; readonly problem: string | null }
   /** A body given as JSON, as bytes of this provider. */

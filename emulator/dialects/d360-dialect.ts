@@ -13,7 +13,7 @@ import { cloudWebhook } from './meta-build-webhook.ts'
 import { newWamid } from './meta-dialect.ts'
 import { newMediaId } from './meta-objects.ts'
 import { readCloudSend, refuseAtMeta } from './meta-send.ts'
-import { commonFields, headers, key, wabaId, webhookUrl } from './number-input.ts'
+import { commonFields, headers, key, parted, wabaId, webhookUrl } from './number-input.ts'
 
 const numberInput = v.pipe(
   v.strictObject({
@@ -24,10 +24,10 @@ const numberInput = v.pipe(
     webhook_headers: v.optional(headers, {}),
     waba_id: wabaId,
   }),
-  v.transform(({ display_phone_number, name, webhook_url, ...account }) => ({
-    ...{ display_phone_number, name, webhook_url },
-    account: { dialect: 'd360' as const, ...account },
-  })),
+  v.transform(input => {
+    const { common, rest } = parted(input)
+    return { ...common, account: { dialect: 'd360' as const, ...rest } }
+  }),
 )
 
 const webhooks: WebhookFormat = {

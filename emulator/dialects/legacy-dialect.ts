@@ -12,7 +12,7 @@ import { legacyWebhook } from './legacy-build-webhook.ts'
 import { meta, refuseAtLegacy, userNotValid } from './legacy-errors.ts'
 import { legacyObjects } from './legacy-objects.ts'
 import { parseLegacySend } from './legacy-parse-send.ts'
-import { commonFields, headers, key, webhookUrl } from './number-input.ts'
+import { commonFields, headers, key, parted, webhookUrl } from './number-input.ts'
 
 const numberInput = v.pipe(
   v.strictObject({
@@ -21,10 +21,10 @@ const numberInput = v.pipe(
     api_key: key,
     webhook_headers: v.optional(headers, {}),
   }),
-  v.transform(({ display_phone_number, name, webhook_url, ...account }) => ({
-    ...{ display_phone_number, name, webhook_url },
-    account: { dialect: 'legacy' as const, ...account },
-  })),
+  v.transform(input => {
+    const { common, rest } = parted(input)
+    return { ...common, account: { dialect: 'legacy' as const, ...rest } }
+  }),
 )
 
 const webhooks: WebhookFormat = {

@@ -8,7 +8,7 @@ import { unknownPath } from './meta-errors.ts'
 import { graphObjects, mediaFile, newMediaId } from './meta-objects.ts'
 import { errorAnswer, refuseAtMeta, sendAtMeta } from './meta-send.ts'
 import { verifyWebhook } from './meta-verify-webhook.ts'
-import { commonFields, text, wabaId, webhookUrl } from './number-input.ts'
+import { commonFields, parted, text, wabaId, webhookUrl } from './number-input.ts'
 
 const numberInput = v.pipe(
   v.strictObject({
@@ -19,10 +19,10 @@ const numberInput = v.pipe(
     verify_token: text(256),
     waba_id: wabaId,
   }),
-  v.transform(({ display_phone_number, name, webhook_url, ...account }) => ({
-    ...{ display_phone_number, name, webhook_url },
-    account: { dialect: 'meta' as const, ...account },
-  })),
+  v.transform(input => {
+    const { common, rest } = parted(input)
+    return { ...common, account: { dialect: 'meta' as const, ...rest } }
+  }),
 )
 
 const webhooks: WebhookFormat = {

@@ -1,3 +1,4 @@
+import { reachable } from '../reachable.ts'
 import type { BusinessNumber } from '../records.ts'
 import { accountOf } from './accounts.ts'
 import type { Verification } from './dialect.ts'
@@ -10,7 +11,7 @@ const timeoutMs = 5_000
  */
 export async function verifyWebhook(number: BusinessNumber): Promise<Verification> {
   const challenge = String(Math.floor(1_000_000_000 + Math.random() * 9_000_000_000))
-  const url = URL.parse(number.webhook_url ?? '')
+  const url = URL.parse(reachable(number, number.webhook_url ?? ''))
   if (url === null) return refused('the number has no webhook')
   url.searchParams.set('hub.mode', 'subscribe')
   url.searchParams.set('hub.challenge', challenge)

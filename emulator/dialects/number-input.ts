@@ -20,10 +20,24 @@ export const headers = v.pipe(
   v.check(value => Object.keys(value).length <= 20, 'takes at most 20 headers'),
 )
 
-/** The fields of every number. */
+/** The fields of every number, besides `webhook_url`, which some set by their API. */
 export const commonFields = {
   display_phone_number: v.pipe(text(32), v.regex(/\d{5}/, 'is not a phone number')),
   name: v.optional(text(100), 'Shop'),
+  deliver_to: v.exactOptional(webhookUrl),
+}
+
+type Common = {
+  readonly display_phone_number: string
+  readonly name: string
+  readonly webhook_url: string | null
+  readonly deliver_to?: string
+}
+
+/** Parts the fields of every number from those of its dialect. */
+export function parted<T extends Common>({ display_phone_number, name, webhook_url, deliver_to, ...rest }: T) {
+  const common = { display_phone_number, name, webhook_url, ...(deliver_to === undefined ? {} : { deliver_to }) }
+  return { common, rest }
 }
 
 export const wabaId = v.optional(text(64), '100000000000001')
