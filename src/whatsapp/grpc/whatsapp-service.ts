@@ -61,7 +61,7 @@ async function getQr({ database, sealer }: Options, call: Call): Promise<object>
   return {
     ...(qr !== null && { qr }),
     ...(pairingCode !== null && { pairing_code: pairingCode }),
-    expires_at: { seconds: Math.floor(expiresAt.getTime() / 1000), nanos: (expiresAt.getTime() % 1000) * 1e6 },
+    expires_at: expiresAt.toISOString(),
   }
 }
 
