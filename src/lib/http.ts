@@ -32,6 +32,8 @@ export function problem(error: unknown, requestId: string): Response {
   }
   const headers = new Headers({ 'content-type': 'application/problem+json', 'x-request-id': requestId })
   if (status === 503) headers.set('retry-after', '1')
+  // What is left of the body is not read, so that no other request can come after it.
+  if (status === 413) headers.set('connection', 'close')
   if (status === 426) headers.set('upgrade', 'websocket')
   if (status === 401) headers.set('www-authenticate', 'Bearer')
   return new Response(JSON.stringify(body), { status, headers })
