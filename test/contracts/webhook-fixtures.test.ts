@@ -98,12 +98,16 @@ function partsOf(file: string) {
   return { provider: provider as SigningProvider, flavour, kind, side: flavour ? `${provider}.${flavour}` : provider }
 }
 
+function payload(file: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(readFileSync(join(directory, file)))
+}
+
 const providers = makeProviders(partsWith({}))
 const url = 'https://hooks.example.test/webhooks/x/y'
 
 async function read(file: string): Promise<Webhook> {
   const { provider, flavour } = partsOf(file)
-  const body = readFileSync(join(directory, file))
+  const body = payload(file)
   const config = { ...fixtureConfigs[provider], ...(flavour === 'legacy' && { flavour }) }
   const headers = new Headers(proofOf(provider, body, url))
   const handled = await providers.get(provider)?.handleWebhook({ headers, body, url }, botWith(config))
@@ -162,7 +166,7 @@ describe('whatever becomes of a payload on the way', () => {
     return `/webhooks/${name}/${made.bot.id}`
   }
 
-  async function deliver(file: string, body: Uint8Array, proof?: Record<string, string>): Promise<number> {
+  async function deliver(file: string, body: Uint8Array<ArrayBuffer>, proof?: Record<string, string>): Promise<number> {
     const { provider, side } = partsOf(file)
     const path = paths.get(side) ?? ''
     // The address that the program is known by, which Twilio signs.
@@ -174,7 +178,7 @@ describe('whatever becomes of a payload on the way', () => {
 
   test('unharmed it is taken, and without its proof refused', async () => {
     for (const file of files) {
-      const body = readFileSync(join(directory, file))
+      const body = payload(file)
       expect([file, await deliver(file, body)]).toEqual([file, 200])
       expect([file, await deliver(file, body, { 'content-type': 'application/json' })]).toEqual([file, 401])
     }
@@ -183,7 +187,7 @@ describe('whatever becomes of a payload on the way', () => {
   test('with any byte changed, cut or doubled it is answered 2xx or 4xx, signed by its provider or not', async () => {
     const wrong: unknown[] = []
     for (const file of files) {
-      const body = readFileSync(join(directory, file))
+      const body = payload(file)
       const { provider } = partsOf(file)
       const path = paths.get(partsOf(file).side) ?? ''
       const proof = proofOf(provider, body, `http://localhost:3010${path}`)

@@ -57,7 +57,7 @@ function twilioSignature(body: Uint8Array, url: string): string {
 }
 
 /** A body with one byte changed, cut or doubled: the same for the same seed. */
-export function damaged(body: Uint8Array, seed: string): Uint8Array {
+export function damaged(body: Uint8Array, seed: string): Uint8Array<ArrayBuffer> {
   const random = createHash('sha256').update(seed).digest()
   const at = random.readUInt32BE(0) % Math.max(1, body.length)
   const byte = body[at] ?? 0
