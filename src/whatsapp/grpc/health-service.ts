@@ -71,7 +71,7 @@ export function makeHealthService(health: () => Promise<Health>) {
     end(): void {
       isEnding = true
       for (const watcher of [...watchers]) {
-        watcher.stream.write({ status: 'NOT_SERVING' })
+        if (watcher.isKnown) watcher.stream.write({ status: 'NOT_SERVING' })
         watcher.stream.end()
         forget(watcher)
       }

@@ -59,6 +59,8 @@ export type SendMessage = {
   readonly to: Identity
   readonly content: OutboundContent
   readonly idempotencyKey: string | null
+  /** What a field of that body is called in the request. */
+  readonly nameOf: (path: string) => string
   /** The same message as the body of `POST /api/bots/{id}/messages`. */
   readonly body: Json
 }
@@ -81,6 +83,7 @@ export function readSendMessage(request: unknown): SendMessage {
   return {
     ...{ botId: read.bot_id, content, idempotencyKey: read.idempotency_key || null },
     to: typeof to === 'string' ? { kind: 'phone', value: to } : to,
+    nameOf,
     // It was JSON before it was checked.
     body: { to, content: content as Json },
   }

@@ -35,7 +35,7 @@ export function whatsappAnswers(options: Options) {
 
 async function sendMessage(options: Options, call: Call): Promise<object> {
   const caller = await call.admit('conversations:write', { isRead: false })
-  const { botId, to, content, idempotencyKey, body } = readSendMessage(call.request)
+  const { botId, to, content, idempotencyKey, body, nameOf } = readSendMessage(call.request)
   // The request that it would be over HTTP: a key is good for both.
   const request = { method: 'POST', path: `/api/bots/${botId}/messages`, given: body }
   const asked = idempotencyKey === null ? null : keyed(idempotencyKey, request)
@@ -43,13 +43,25 @@ async function sendMessage(options: Options, call: Call): Promise<object> {
     status: queuedStatus,
     async work(tx, { id: callerId, tenantId, sellerId }, record) {
       const message = { callerId, tenantId, sellerId, botId, to, content }
-      const sent = await sendToCustomer(tx, { ...options, findCustomer, record }, message)
+      const sent = await sendToCustomer(tx, { ...options, findCustomer, record }, message).catch(renaming(nameOf))
       call.refuseEnded()
       return sent
     },
   })
   options.bus.publish('outbox')
   return v.parse(queued, JSON.parse(kept.body ?? ''))
+}
+
+/** Rethrows, with the fields that are wrong as they are called in the request. */
+function renaming(nameOf: (path: string) => string) {
+  return (error: unknown): never => {
+    if (!(error instanceof AppError) || error.errors.length === 0) throw error
+    throw new AppError(
+      error.code,
+      error.message,
+      error.errors.map(one => ({ ...one, path: nameOf(one.path) })),
+    )
+  }
 }
 
 async function getQr({ database, sealer }: Options, call: Call): Promise<object> {
