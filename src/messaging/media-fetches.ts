@@ -28,22 +28,20 @@ const claimDue = statement({
         w.n + 1
       from waiting w where w.bot_id is not null and w.n < $3
     ), due as (
-      select d.tenant_id, d.id
+      select d.id
       from waiting w
       left join unnest($5::uuid[], $6::int[]) as b (bot_id, count) using (bot_id)
       cross join lateral (
-        select m.tenant_id, m.id, m.due_at from media m
+        select m.id, m.due_at from media m
         where m.state = 'pending' and m.bot_id = w.bot_id and m.due_at <= now()
         order by m.due_at limit greatest(0, $2::int - coalesce(b.count, 0))) d
       order by d.due_at limit $1
-    ), claimed as (
-      select m.tenant_id, m.id from media m join due using (tenant_id, id)
-      where m.state = 'pending' and m.due_at <= now()
-      for no key update of m skip locked
     )
     update media m
     set attempts = m.attempts + 1, is_leased = true, due_at = now() + $4::int * interval '1 second'
-    from claimed c where m.tenant_id = c.tenant_id and m.id = c.id
+    where m.id = any (array(
+      select id from media where id = any (array(select id from due)) and state = 'pending' and due_at <= now()
+      for no key update skip locked))
     returning m.tenant_id, m.id, m.bot_id, m.kind, m.declared_type, m.source, m.attempts`,
 })
 

@@ -71,7 +71,7 @@ const selectSeen = statement({
   row,
   sql: `select ${columns} from media d where d.tenant_id = $1 and d.id = $2 and (d.uploaded_by = $3::uuid or exists (
       select from messages m join conversations c on c.tenant_id = m.tenant_id and c.id = m.conversation_id
-      where m.tenant_id = d.tenant_id and m.content->>'media_id' = d.id::text and c.seller_id = $4::uuid))`,
+      where m.tenant_id = $1 and m.media_id = $2::uuid::text and c.seller_id = $4::uuid))`,
 })
 
 const insertUpload = statement({

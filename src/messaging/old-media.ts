@@ -9,11 +9,10 @@ const deleteOld = statement({
   name: 'media_delete_old',
   params: ['before', 'limit'],
   row: { tenant_id: 'uuid', id: 'uuid' },
-  sql: `delete from media d using (
-      select tenant_id, id from media where origin = 'inbound' and created_at < $1 order by created_at limit $2
-      for update skip locked) o
-    where d.tenant_id = o.tenant_id and d.id = o.id
-    returning d.tenant_id, d.id`,
+  sql: `delete from media where id = any (array(
+      select id from media where origin = 'inbound' and created_at < $1 order by created_at limit $2
+      for update skip locked))
+    returning tenant_id, id`,
 })
 
 const selectKnown = statement({

@@ -23,17 +23,21 @@ type Plan = {
   readonly Plans?: readonly Plan[]
 }
 
-/** Explains the one statement of `list` instead of running it, as a transaction of a tenant's request would run it. */
+/**
+ * Explains the one statement of `list` instead of running it, as a transaction of a tenant's request would run it; null: as
+ * one of the worker's.
+ */
 export async function explainList(
   connection: ReservedSQL,
-  tenantId: string,
+  tenantId: string | null,
   cacheMode: (typeof cacheModes)[number],
   list: (tx: Transaction) => Promise<unknown>,
 ): Promise<Explained> {
   const explained: Explained[] = []
   await connection.begin(async sql => {
     await sql.unsafe(`set local plan_cache_mode = ${cacheMode}`)
-    await sql`select set_config('role', 'dashoffice_app', true), set_config('app.tenant_id', ${tenantId}, true)`
+    const role = tenantId === null ? 'dashoffice_worker' : 'dashoffice_app'
+    await sql`select set_config('role', ${role}, true), set_config('app.tenant_id', ${tenantId ?? ''}, true)`
     await list({
       async run(statement, values) {
         const given = statement.params.map(param => literal(Reflect.get(values, param)))
