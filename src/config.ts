@@ -106,6 +106,11 @@ export const settings = {
     secret: true,
     meaning: 'Read replica for list and report reads',
   }),
+  BAILEYS_BRIDGE_URL: optional({
+    ...url('http:', 'https:'),
+    meaning:
+      'The bridge to WhatsApp Web where it runs by itself (baileys-bridge); unset: the adapter starts it when a bot needs it',
+  }),
   ADAPTER_GRPC_PORT: optional({ ...integer(0, 65_535), meaning: 'gRPC of the adapter; unset: no gRPC' }),
   OFFICIAL_BASE_URL: optional({
     ...url('http:', 'https:'),

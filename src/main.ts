@@ -35,6 +35,21 @@ for (const [name, what] of Object.entries(roleDescriptions))
     .description(`run one role: ${what} (needs DATABASE_URL and REDIS_URL)`)
     .action(() => runRoles(name as RoleName))
 
+program
+  .command('baileys-bridge')
+  .description(
+    'run the bridge to WhatsApp Web by itself, at BAILEYS_BRIDGE_URL; else the adapter starts it when a bot needs it',
+  )
+  .action(async () => {
+    const { restartStatus, runBridge } = await import('./whatsapp/baileys/run-bridge.ts')
+    const { config, log } = configure()
+    const stopAnd = (status: number) => bridge.stop().then(() => process.exit(status), fail)
+    const bridge = await runBridge(config, log, process.env, () => void stopAnd(restartStatus))
+    // The adapter that started it has ended, however it did.
+    process.on('disconnect', () => void stopAnd(0))
+    untilSignal(() => bridge.stop())
+  })
+
 const migrate = program.command('migrate').description('SQL migrations, each with an up and a down')
 migrate
   .command('add')

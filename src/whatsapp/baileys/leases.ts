@@ -22,6 +22,8 @@ export type Standstill = {
 /** A session as its row says. */
 export type SessionRow = {
   readonly tenantId: string
+  /** Whether it was ever opened. */
+  readonly exists: boolean
   readonly standstill: Standstill | null
   /** Where the bridge listens that has it now; null where none has. */
   readonly url: string | null
@@ -105,6 +107,17 @@ const find = statement({
     where b.id = $1 and b.provider = 'baileys'`,
 })
 
+// Ended while the adapter could not be told of it.
+const untold = statement({
+  name: 'baileys_sessions_untold',
+  params: ['limit'],
+  row: { bot_id: 'uuid', state: 'text', reason: nullable('text') },
+  sql: `select s.bot_id, s.state, s.reason from provider_sessions s
+    join bots b on b.tenant_id = s.tenant_id and b.id = s.bot_id
+    where b.provider = 'baileys' and b.status in ('connected', 'qr') and s.state in ('refused', 'logged_out')
+    order by s.bot_id limit $1`,
+})
+
 // Shared, so that whoever would take the lease waits until what is written under it is committed.
 const hold = statement({
   name: 'baileys_lease_hold',
@@ -164,7 +177,20 @@ export async function endSession(database: Database, botId: string, { state, rea
 export async function findSession(database: Database, botId: string): Promise<SessionRow | null> {
   const [row] = await database.read({ role: 'worker' }, tx => tx.run(find, { bot_id: botId }))
   if (row === undefined) return null
-  return { tenantId: row.tenant_id, standstill: standstillOf(row.state, row.reason), url: row.url }
+  const { tenant_id: tenantId, state, reason, url } = row
+  return { tenantId, exists: state !== null, standstill: standstillOf(state, reason), url }
+}
+
+/** Sessions at a standstill whose bots do not show it. */
+export async function findUntold(
+  database: Database,
+  limit: number,
+): Promise<{ readonly botId: string; readonly standstill: Standstill }[]> {
+  const rows = await database.read({ role: 'worker' }, tx => tx.run(untold, { limit }))
+  return rows.flatMap(({ bot_id, state, reason }) => {
+    const standstill = standstillOf(state, reason)
+    return standstill === null ? [] : [{ botId: bot_id, standstill }]
+  })
 }
 
 function standstillOf(state: string | null, reason: string | null): Standstill | null {
