@@ -85,11 +85,11 @@ const noBot: MessageError = {
   message: 'The bot cannot send: it was deleted, or its provider is unknown.',
 }
 
-/** The file of a content; null where it has none here. Or why it cannot be sent. */
+/** The file of a content; null where it has none here. Or what becomes of a send without it. Never throws. */
 export type FindFile = (
   tenantId: string,
   content: OutboundContent,
-) => Promise<{ readonly file: OutboundFile | null } | MessageError>
+) => Promise<{ readonly file: OutboundFile | null } | SendResult>
 
 export type Sender = { wake(): void; stop(): Promise<void> }
 
@@ -277,10 +277,10 @@ export async function startSender(options: Options): Promise<Sender> {
   }
 
   async function attempt({ message, way, to, part, isLast }: Send): Promise<SendResult> {
-    const file = await options.findFile(message.tenant_id, part)
-    if ('code' in file) return { kind: 'failed', error: file }
+    const found = await options.findFile(message.tenant_id, part)
+    if ('kind' in found) return found
     const reference = referenceFor(message.conversation_id, message.id, isLast ? null : message.parts_sent)
-    const outbound = { to, content: part, file: file.file, reference }
+    const outbound = { to, content: part, file: found.file, reference }
     return await way.provider.sendMessage(outbound, way.bot, AbortSignal.timeout(timeoutMs))
   }
 
