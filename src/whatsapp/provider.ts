@@ -231,6 +231,16 @@ export type ProviderParts = {
   readonly memo: Memo
   /** For addresses that tenants write. */
   readonly guardedFetch: Fetch
+  /** For bots of Baileys; left out where there can be none. */
+  readonly bridge?: BridgeAccess | undefined
+}
+
+/** The way to the process that keeps the sessions of WhatsApp Web open. */
+export type BridgeAccess = {
+  /** Where it listens; null while it starts. */
+  url(): Promise<string | null>
+  /** What it and this process show each other. */
+  readonly token: string
 }
 
 export type { BotConfig, ProviderName }

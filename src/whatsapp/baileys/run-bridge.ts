@@ -32,8 +32,8 @@ export async function runBridge(
   onRestart: () => void,
 ): Promise<BridgeProcess> {
   silenceConsole()
-  // An adapter that started it is heard of through the channel to it.
-  const isChild = process.send !== undefined
+  // An adapter starts it with its own address, and is told this one's through the channel between them.
+  const isChild = Boolean(environment[adapterVariable])
   const target = config.DATABASE_URL ?? findRunningPostgres(config.DASHOFFICE_DATA_DIR, config.DATABASE_PASSWORD)
   if (target === undefined)
     throw new UsageError('DATABASE_URL is unset, and no embedded PostgreSQL runs: start the adapter first')
@@ -63,7 +63,7 @@ export async function runBridge(
       onRestart()
     },
   })
-  process.send?.({ url: bridge.url })
+  if (isChild) process.send?.({ url: bridge.url })
   return {
     async stop() {
       stopWatching()

@@ -6,6 +6,7 @@ import type { BoundedCache } from './bounded-cache.ts'
 import type { Library } from './library.ts'
 import { type FileOnDisk, messageContent } from './message-content.ts'
 import type { SendAnswer, SendError, SendRequest } from './protocol.ts'
+import { refusalText } from './refusals.ts'
 import type { SentMessages } from './sent-messages.ts'
 import { makeUpload } from './upload-media.ts'
 
@@ -101,19 +102,6 @@ function refused(code: string, message: string): SendAnswer {
   return { error: { kind: 'failed', code, message } }
 }
 
-/** What WhatsApp's refusal of a message means (Baileys 7.0.0-rc14, `NACK_REASONS` and `SERVER_ERROR_CODES`). */
-const refusals: ReadonlyMap<string, string> = new Map([
-  [
-    '463',
-    'WhatsApp keeps this account from starting new chats for a while; those that customers began go on. Do not try again: that makes it longer.',
-  ],
-  ['487', 'WhatsApp could not read the message.'],
-  ['488', 'WhatsApp does not know this kind of message.'],
-  ['491', 'WhatsApp could not read the content of the message.'],
-  ['495', 'WhatsApp misses a secret that belongs to the message.'],
-  ['499', 'The message that it belongs to was deleted.'],
-])
-
 async function refusalOf({ library, socket }: Sending, jid: string, code: string): Promise<SendError> {
   if (code === '479') {
     // The devices of the customer are others by now: they are asked for before the next try.
@@ -122,5 +110,5 @@ async function refusalOf({ library, socket }: Sending, jid: string, code: string
     const message = 'WhatsApp refused the message as outdated: the keys of the customer were asked for again.'
     return { kind: 'retry', code, message, tries_max: 2 }
   }
-  return { kind: 'failed', code, message: refusals.get(code) ?? `WhatsApp refused the message (code ${code}).` }
+  return { kind: 'failed', code, message: refusalText(code) }
 }

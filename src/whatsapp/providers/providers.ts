@@ -1,4 +1,5 @@
 import type { ProviderParts, WhatsAppProvider } from '../provider.ts'
+import { baileysProvider } from './baileys.ts'
 import { evolutionProvider } from './evolution.ts'
 import { metaProvider } from './meta.ts'
 import { officialProvider } from './official.ts'
@@ -10,6 +11,7 @@ const factories: readonly ((parts: ProviderParts) => WhatsAppProvider)[] = [
   officialProvider,
   twilioProvider,
   evolutionProvider,
+  baileysProvider,
 ]
 
 export function makeProviders(parts: ProviderParts): ReadonlyMap<string, WhatsAppProvider> {
