@@ -111,7 +111,10 @@ export const settings = {
     meaning:
       'The bridge to WhatsApp Web where it runs by itself (baileys-bridge); unset: the adapter starts it when a bot needs it',
   }),
-  ADAPTER_GRPC_PORT: optional({ ...integer(0, 65_535), meaning: 'gRPC of the adapter; unset: no gRPC' }),
+  ADAPTER_GRPC_PORT: optional({
+    ...integer(0, 65_535),
+    meaning: 'gRPC of the adapter, without TLS: a reverse proxy ends it; unset: no gRPC',
+  }),
   OFFICIAL_BASE_URL: optional({
     ...url('http:', 'https:'),
     meaning: "The Business API provider's address; unset: its own",
