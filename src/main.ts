@@ -41,7 +41,8 @@ program
     'run the bridge to WhatsApp Web by itself, at BAILEYS_BRIDGE_URL; else the adapter starts it when a bot needs it',
   )
   .action(async () => {
-    const { restartStatus, runBridge } = await import('./whatsapp/baileys/run-bridge.ts')
+    const { restartStatus } = await import('./whatsapp/baileys/protocol.ts')
+    const { runBridge } = await import('./whatsapp/baileys/run-bridge.ts')
     const { config, log } = configure()
     const stopAnd = (status: number) => bridge.stop().then(() => process.exit(status), fail)
     const bridge = await runBridge(config, log, process.env, () => void stopAnd(restartStatus))

@@ -10,6 +10,14 @@ export function bridgeToken(encryptionKey: string): string {
   return Buffer.from(hkdfSync('sha256', encryptionKey, '', 'dashoffice:baileys-bridge', 32)).toString('base64url')
 }
 
+/** A bridge's exit status for "start me again" (sysexits.h, EX_TEMPFAIL): its memory is to be given back. */
+export const restartStatus = 75
+
+/** What a bridge is told beside the settings: where the adapter that starts it listens. */
+export const adapterVariable = 'BAILEYS_ADAPTER_URL'
+/** For tests: another WhatsApp Web. */
+export const webSocketVariable = 'BAILEYS_WEB_SOCKET_URL'
+
 /** What the bridge is asked to send. */
 export const sendSchema = v.strictObject({
   /** What WhatsApp is to call it. */

@@ -7,16 +7,8 @@ import { openDatabase } from '../../stores/postgres/database.ts'
 import { findRunningPostgres } from '../../stores/postgres/embedded.ts'
 import { type Bridge, startBridge } from './bridge.ts'
 import { loadLibrary, silenceConsole } from './library.ts'
-import { bridgeToken } from './protocol.ts'
+import { adapterVariable, bridgeToken, webSocketVariable } from './protocol.ts'
 import { watchMemory } from './watch-memory.ts'
-
-/** "Start me again" (sysexits.h, EX_TEMPFAIL): the memory is to be given back. */
-export const restartStatus = 75
-
-/** What is told to a bridge that an adapter starts, beside the settings. */
-export const adapterVariable = 'BAILEYS_ADAPTER_URL'
-/** For tests: another WhatsApp Web. */
-export const webSocketVariable = 'BAILEYS_WEB_SOCKET_URL'
 
 /** What of a bridge's process its end needs. */
 export type BridgeProcess = { stop(): Promise<void> }
