@@ -54,6 +54,7 @@ export class WebhookDeliveries {
   readonly log: WebhookLog
   readonly #parts: Parts
   readonly #lanes = new Map<string, WebhookLane>()
+  readonly #brought = new Set<string>()
   #abort = new AbortController()
   #pending = 0
   #raws = 0
@@ -68,6 +69,11 @@ export class WebhookDeliveries {
     return this.#pending
   }
 
+  /** Whether a webhook that brings this message waits or is under way. */
+  brings(messageId: string): boolean {
+    return this.#brought.has(messageId)
+  }
+
   /** Queues a webhook. Resolves when it was answered 2xx (true), or will never be (false). */
   add(number: string, event: WebhookEvent): Promise<boolean> {
     const entry = newEntry(number, event, this.#parts.now())
@@ -78,7 +84,13 @@ export class WebhookDeliveries {
       return Promise.resolve(false)
     }
     this.#pending += 1
-    return new Promise(settle => {
+    const brought = event.kind === 'messages' ? event.messages.map(({ id }) => id) : []
+    for (const id of brought) this.#brought.add(id)
+    return new Promise(resolve => {
+      const settle = (isDelivered: boolean): void => {
+        for (const id of brought) this.#brought.delete(id)
+        resolve(isDelivered)
+      }
       const before = { body: null, failures: 0, isDelayed: false, isReordered: false }
       this.#enqueue(this.#lane(number), { event, entry, settle, addedAt: this.#parts.now(), ...before })
     })

@@ -90,13 +90,15 @@ export class Exchange {
     return { messages, delivered: this.#deliver(number, customer, messages) }
   }
 
-  /** After a restart: what customers wrote and no webhook has brought yet. */
-  redeliver(): void {
-    const { world } = this.#parts
-    for (const chat of world.chats(null)) {
+  /** What customers wrote and no webhook has brought yet: after a restart, or when a number can be reached again. */
+  redeliver(of: string | null = null): void {
+    const { world, deliveries } = this.#parts
+    for (const chat of world.chats(of)) {
       const number = world.number(chat.number)
       const customer = world.customer(chat.customer)
-      const waiting = chat.messages.filter(message => message.direction === 'inbound' && message.status === 'sent')
+      const waiting = chat.messages.filter(
+        ({ id, direction, status }) => direction === 'inbound' && status === 'sent' && !deliveries.brings(id),
+      )
       if (number !== null && customer !== null) for (const one of waiting) void this.#deliver(number, customer, [one])
     }
   }

@@ -26,9 +26,10 @@ export function makeSendApi(parts: Parts): SendApi {
     const entry = sends.begin(logged.number, logged.body)
     const found = await read()
     if (found.kind === 'answered') return answered(entry, found.answer)
-    const admitted = throttle.admit(found.number.id, found.customer.id)
+    const { number, customer } = found
+    const admitted = wordingOf(number).hasRates ? throttle.admit(number.id, customer.id) : 'admitted'
     if (admitted !== 'admitted') return refused(entry, found, admitted)
-    const fault = faults.takeSend(found.number.id)
+    const fault = faults.takeSend(number.id)
     if (fault === null) return answered(entry, accept(entry, found))
     entry.fault = fault.kind
     return await withFault(entry, request, fault, found)

@@ -4,6 +4,8 @@ import type { WebhookEvent, WebhookFormat } from './webhook-event.ts'
 
 /** How a provider words what happens between customers and bots. Nothing here changes anything. */
 export interface Wording {
+  /** Whether the provider holds its numbers to rates at all. */
+  readonly hasRates: boolean
   /** Whether free text needs a customer who has written within 24 hours. */
   readonly hasWindow: boolean
   messageId(direction: ChatMessage['direction'], content: Content): string
