@@ -49,6 +49,8 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
     bots: await api.add('/api/bots', { name: 'Bot', provider: 'meta', config }),
     customers: await api.add('/api/customers', { name: 'Customer', phone: '+573001234567' }),
     users: await api.add('/api/users', { name: 'Agent', email: 'agent@example.com', role: 'agent' }),
+    // A JSON document is a file like any other.
+    media: await api.add('/api/media', {}),
     'api-keys': await api.add('/api/api-keys', { name: 'Key', scopes: ['bots:read'] }),
   }
   await ask(`${url}/api/flows/${ids.flows}/publish`, { token, body: {} })
