@@ -33,6 +33,8 @@ export type WhatsAppWeb = {
   customer(phone: string): Customer
   /** Devices whose sockets are open, linked or not. */
   connections(): number
+  /** Ends the streams of devices that are not linked yet, with this code. */
+  failUnlinked(code: string): void
   /** Every login from now on is answered with this failure; null: with none. */
   refuseLogins(reason: string | null): void
   stop(): Promise<void>
@@ -264,6 +266,9 @@ export function startWhatsAppWeb(): WhatsAppWeb {
       return customer
     },
     connections: () => connections.size,
+    failUnlinked(code) {
+      for (const connection of connections) if (connection.account === undefined) connection.end({ code })
+    },
     refuseLogins(reason) {
       refusal = reason
     },
