@@ -67,6 +67,8 @@ export async function startInstallation(
     DASHOFFICE_DATA_DIR: dataDir,
     ENCRYPTION_KEY: encryptionKey,
     META_BASE_URL: `${emulator.url}/v25.0`,
+    OFFICIAL_BASE_URL: `${emulator.url}/d360`,
+    TWILIO_BASE_URL: `${emulator.url}/twilio`,
     RATE_LIMIT_MESSAGES_PER_MINUTE: '100000',
     ...Object.fromEntries(['GATEWAY', 'ADAPTER', 'ORCHESTRATOR', 'ANALYTICS'].map(role => [`${role}_PORT`, '0'])),
     ...options.environment,

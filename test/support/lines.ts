@@ -1,0 +1,146 @@
+import { makeSealer } from '../../src/lib/crypto.ts'
+import { uuids } from '../../src/lib/ids.ts'
+import type { ProviderName } from '../../src/messaging/bot-config.ts'
+import { createBot } from '../../src/messaging/bots.ts'
+import { type ChatMessage, type Installation, phoneOf, until } from './installation.ts'
+import { encryptionKey } from './seed.ts'
+
+/** The program's address as the providers know it: the emulator delivers to where it really is. */
+export const publicUrl = 'https://hooks.example.test'
+
+/** A bot of the shop at some provider, and a customer's phone at the other end. */
+export type Line = {
+  readonly botId: string
+  /** The customer's, as the provider writes it: digits. */
+  readonly customer: string
+  /** The customer writes; resolves once the webhook was answered. */
+  say(content: string | object): Promise<void>
+  /** Waits until the customer's phone shows at least `count` messages of the bot, and returns them all. */
+  shown(count: number): Promise<readonly ChatMessage[]>
+  /** The customer opens the chat. */
+  read(): Promise<void>
+  setFaults(faults: readonly object[]): Promise<void>
+  /** The provider takes the bot's key no more. */
+  revoke(): Promise<void>
+}
+
+/** One way to WhatsApp, and how a bot gets there in a test. */
+export type Side = {
+  readonly name: string
+  readonly provider: ProviderName
+  /** What the customer's phone shows of buttons and lists. */
+  readonly choices: 'tapped' | 'numbered'
+  open(shop: Installation, customer: string): Promise<Line>
+}
+
+type EmulatedSide = {
+  readonly name: string
+  readonly provider: ProviderName
+  readonly choices: 'tapped' | 'numbered'
+  readonly config: (emulatorUrl: string, id: string) => Readonly<Record<string, string>>
+  /** What the emulator is told of the number, besides its address. */
+  readonly number: (config: Readonly<Record<string, string>>) => object
+  /** What a key is changed to at the provider, so that the bot's is refused. */
+  readonly revoked: object
+  /** Whether the provider takes the address of webhooks from the bot. */
+  readonly tellsWebhook: boolean
+}
+
+const hex = (id: string) => id.padStart(32, '0')
+
+const emulated: readonly EmulatedSide[] = [
+  {
+    ...{ name: 'meta', provider: 'meta', choices: 'tapped', tellsWebhook: false },
+    config: (_, id) => ({ phone_number_id: id, access_token: 'token', app_secret: 'secret', verify_token: 'verify' }),
+    number: ({ access_token, app_secret, verify_token }) => ({
+      dialect: 'meta',
+      access_token,
+      app_secret,
+      verify_token,
+    }),
+    revoked: { access_token: 'another' },
+  },
+  {
+    ...{ name: 'official d360', provider: 'official', choices: 'tapped', tellsWebhook: true },
+    config: (_, id) => ({ api_key: `d360-${id}`, webhook_secret: 'webhook-secret', flavour: 'd360' }),
+    number: ({ api_key }) => ({ dialect: 'd360', api_key }),
+    revoked: { api_key: 'another-d360' },
+  },
+  {
+    ...{ name: 'official legacy', provider: 'official', choices: 'tapped', tellsWebhook: true },
+    config: (_, id) => ({ api_key: `legacy-${id}`, webhook_secret: 'webhook-secret', flavour: 'legacy' }),
+    number: ({ api_key }) => ({ dialect: 'legacy', api_key }),
+    revoked: { api_key: 'another-legacy' },
+  },
+  {
+    ...{ name: 'twilio', provider: 'twilio', choices: 'tapped', tellsWebhook: false },
+    config: (_, id) => ({
+      account_sid: `AC${hex(id)}`,
+      auth_token: '0123456789abcdef0123456789abcdef',
+      from: `+${id}`,
+    }),
+    number: ({ account_sid, auth_token }) => ({ dialect: 'twilio', account_sid, auth_token }),
+    revoked: { auth_token: 'fedcba9876543210fedcba9876543210' },
+  },
+]
+
+export const emulatedSides: readonly Side[] = emulated.map(side => ({
+  name: side.name,
+  provider: side.provider,
+  choices: side.choices,
+  open: (shop, customer) => open(side, shop, customer),
+}))
+
+let numbers = 34_910_000_100
+
+async function open(side: EmulatedSide, shop: Installation, customer: string): Promise<Line> {
+  const id = String(numbers++)
+  const emulatorUrl = shop.emulator.url
+  const config = side.config(emulatorUrl, id)
+  const control = `${emulatorUrl}/emulator`
+  const register = (more: object) =>
+    put(`${control}/numbers/${id}`, {
+      ...{ display_phone_number: id, deliver_to: shop.app.urls.adapter },
+      ...side.number(config),
+      ...more,
+    })
+  await register(side.tellsWebhook ? {} : { webhook_url: `${publicUrl}/webhooks/${side.provider}/00000000` })
+  const botId = await addBot(shop, side, config)
+  const webhook = side.tellsWebhook ? {} : { webhook_url: `${publicUrl}/webhooks/${side.provider}/${botId}` }
+  if (!side.tellsWebhook) await register(webhook)
+  await until(async () => (await statusOf(shop, botId)) === 'connected', 5_000)
+  const phone = phoneOf(emulatorUrl, { ...shop.shop, number: { ...shop.shop.number, phone_number_id: id } })
+  return {
+    botId,
+    customer,
+    say: content => phone.say(customer, content),
+    shown: count => phone.replies(customer, count),
+    read: async () => void (await fetch(`${control}/chats/${id}/${customer}/read`, { method: 'POST' })),
+    setFaults: faults => phone.setFaults(faults.map(fault => ({ ...fault, number: id }))),
+    revoke: async () => void (await register({ ...webhook, ...side.revoked })),
+  }
+}
+
+async function addBot(
+  shop: Installation,
+  { name, provider }: EmulatedSide,
+  config: Readonly<Record<string, string>>,
+): Promise<string> {
+  const { tenantId, flowId } = shop.shop
+  const fields = { name, provider, config, flow_id: flowId }
+  const made = await shop.app.database.transaction({ role: 'app', tenantId }, tx =>
+    createBot(tx, uuids, makeSealer(encryptionKey), tenantId, fields),
+  )
+  if (made.kind !== 'written') throw new Error(`the bot at ${name} was refused: ${JSON.stringify(made)}`)
+  return made.bot.id
+}
+
+export async function statusOf(shop: Installation, botId: string): Promise<string> {
+  return (await shop.admin`select status from bots where id = ${botId}`)[0]?.status
+}
+
+async function put(url: string, body: object): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(url, { method: 'PUT', headers, body: JSON.stringify(body) })
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
+}
