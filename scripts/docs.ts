@@ -9,7 +9,9 @@ import { errorCatalogue } from '../src/lib/errors.ts'
 import { uuids } from '../src/lib/ids.ts'
 import { makeLog } from '../src/lib/log.ts'
 import { makeMetrics } from '../src/lib/metrics.ts'
+import { makeMediaLinks } from '../src/messaging/media-links.ts'
 import { makeFeed } from '../src/stores/feed.ts'
+import { makeFiles } from '../src/stores/files.ts'
 import { makeMemoryBus } from '../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../src/stores/postgres/database.ts'
@@ -41,6 +43,8 @@ async function openApi(): Promise<string> {
     ids: uuids,
     metrics,
     sealer: makeSealer(''),
+    files: makeFiles(''),
+    links: makeMediaLinks({ encryptionKey: '', publicUrl: '' }),
     health: () => Promise.reject(new Error('not running')),
   })
   const response = await gateway.fetch(new Request('http://localhost/openapi.json'))

@@ -147,6 +147,24 @@ test('a file is got, is there as it was sent, and its source is forgotten', asyn
   expect(text).toContain(`media_fetched_bytes_total{provider="meta"} ${png.length}`)
 })
 
+test('once a file is there, or is not to be had, the sockets are told of its message', async () => {
+  answer = source => (source.name === 'a' ? found(png) : { kind: 'failed', reason: 'It is gone.' })
+  const told: string[] = []
+  const unsubscribe = bus.subscribe(`events:${shop.tenantId}`, payload => told.push(payload))
+  const sent = [await sendFile('a'), await sendFile('b')]
+  await start()
+  for (const id of sent) await ended(id)
+  await until(() => told.length === 2)
+  unsubscribe()
+  const events = told.flatMap(payload => JSON.parse(payload)).map(({ type, data }) => ({ type, ...data }))
+  const messages = await admin`select m.id, m.conversation_id from messages m order by m.id`
+  expect(events.toSorted((one, other) => (one.message_id < other.message_id ? -1 : 1))).toEqual(
+    messages.map(({ id, conversation_id }: { id: string; conversation_id: string }) => ({
+      ...{ type: 'message.status', conversation_id, message_id: id, status: 'received', error: null },
+    })),
+  )
+})
+
 test('a provider that is busy is asked again', async () => {
   const answers = [{ kind: 'retry', reason: 'Busy.', pace: 'soon' } as const, found(png)]
   answer = () => answers.shift() ?? found(png)

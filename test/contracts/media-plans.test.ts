@@ -84,7 +84,7 @@ for (const [name, [tenantId, rows, work]] of Object.entries(asked))
   test(`${name}: in few pages`, async () => {
     for (const [index, cacheMode] of cacheModes.entries()) {
       const explained = await explainList(connection, tenantId, cacheMode, work)
-      expect([cacheMode, explained.rows]).toEqual([cacheMode, rows[index]])
+      expect([cacheMode, explained.rows]).toEqual([cacheMode, rows[index] ?? -1])
       expect(explained.scans.filter(scan => scan.startsWith('Seq Scan m'))).toEqual([])
       expect(explained.buffers).toBeLessThan(buffersMax)
     }
