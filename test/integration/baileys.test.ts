@@ -171,3 +171,175 @@ type Pointer = { readonly directPath?: string | null; readonly mediaKey?: Uint8A
 function pointerOf(media: Pointer | null | undefined) {
   return { directPath: media?.directPath ?? '', mediaKey: media?.mediaKey ?? new Uint8Array() }
 }
+
+test.skipIf(isMissing)(
+  "a customer's file is opened as it comes; one that WhatsApp dropped is asked for at the phone",
+  async () => {
+    const { web, adapter } = bridged
+    const bot = await bridged.makeBot()
+    await bridged.pair(provider, bot, '12025550105')
+    const customer = web.customer('12025550145')
+    const bytes = Buffer.from('voice '.repeat(100_000))
+    const file = web.media.put('audio', bytes)
+    const id = await customer.write(web.account('12025550105'), {
+      audioMessage: { ...file, mimetype: 'audio/ogg; codecs=opus', ptt: true, seconds: 4 },
+    })
+    await until(() => adapter.taken.messages.some(message => message.providerMessageId === id))
+    const message = adapter.taken.messages.find(one => one.providerMessageId === id)
+    expect(message?.content).toMatchObject({ type: 'audio', mime_type: 'audio/ogg; codecs=opus' })
+    const source = message?.media?.kind === 'source' ? message.media.source : {}
+    const fetched = async () => {
+      const got = await provider.fetchMedia?.(source, bot, limit())
+      return got?.kind === 'found' ? Buffer.from(await new Response(got.body).arrayBuffer()) : got
+    }
+    expect(await fetched()).toEqual(bytes)
+    web.media.forget(file.directPath)
+    expect(await fetched()).toEqual(bytes)
+    // The phone puts it back where it was asked for; it has no more of it than the host then.
+    const gone = { ...source, direct_path: '/v/never.enc', message_id: '3EB0000000000000000000' }
+    expect(await provider.fetchMedia?.(gone, bot, limit())).toMatchObject({ kind: 'failed' })
+    const another = web.media.put('audio', Buffer.from('another file '.repeat(500_000)))
+    const swapped = { ...source, direct_path: another.directPath }
+    const got = await provider.fetchMedia?.(swapped, bot, limit())
+    if (got?.kind !== 'found') throw new Error('it was not found')
+    await expect(new Response(got.body).arrayBuffer()).rejects.toThrow()
+  },
+)
+
+test.skipIf(isMissing)('what the owner writes on the phone is no message of a customer', async () => {
+  const { web, adapter } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550106')
+  const customer = web.customer('12025550146')
+  const own = await web.account('12025550106').write(customer, { conversation: 'by hand' })
+  const theirs = await customer.write(web.account('12025550106'), { conversation: 'thanks' })
+  await until(() => adapter.taken.messages.some(message => message.providerMessageId === theirs))
+  expect(adapter.taken.messages.some(message => message.providerMessageId === own)).toBe(false)
+})
+
+test.skipIf(isMissing)('a customer without a number is known, and answered, by the linked identity', async () => {
+  const { web, adapter } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550107')
+  const customer = web.customer('12025550147')
+  const id = await customer.write(web.account('12025550107'), { conversation: 'hidden' }, { addressing: 'lid' })
+  await until(() => adapter.taken.messages.some(message => message.providerMessageId === id))
+  const sender = adapter.taken.messages.find(message => message.providerMessageId === id)?.sender
+  expect(sender?.identities).toContainEqual({ kind: 'lid', value: customer.lid })
+  const to = { kind: 'lid' as const, value: customer.lid }
+  const content = { type: 'text' as const, text: 'to the identity' }
+  const sent = await provider.sendMessage({ to, content, file: null, reference: 'lid' }, bot, limit())
+  expect(sent.kind).toBe('sent')
+  await until(() => customer.received.length === 1)
+})
+
+test.skipIf(isMissing)('a message that cannot be decrypted is asked for again, and told once', async () => {
+  const { web, adapter } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550108')
+  const customer = web.customer('12025550148')
+  const text = { conversation: 'scrambled' }
+  const id = await customer.write(web.account('12025550108'), text, { isBroken: true })
+  const told = () => adapter.taken.messages.filter(message => message.providerMessageId === id)
+  await until(() => told().length > 0)
+  await Bun.sleep(600)
+  expect(told().map(message => message.content)).toEqual([{ type: 'text', text: 'scrambled' }])
+})
+
+test.skipIf(isMissing)('what WhatsApp refuses has its code and a sentence', async () => {
+  const { web } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550109')
+  const customer = web.customer('12025550149')
+  const text = { type: 'text', text: 'x' }
+  customer.refuse('463')
+  expect(await send(bot, text, '+12025550149')).toMatchObject({ kind: 'failed', error: { code: '463' } })
+  customer.refuse('479')
+  expect(await send(bot, text, '+12025550149')).toMatchObject({ kind: 'retry', triesMax: 2, error: { code: '479' } })
+  customer.refuse(null)
+  expect((await send(bot, text, '+12025550149')).kind).toBe('sent')
+  const nobody = await send(bot, text, '+12025559999')
+  expect(nobody).toMatchObject({ kind: 'failed', error: { code: 'not_on_whatsapp' } })
+  const bsuid = { kind: 'bsuid' as const, value: 'US.1' }
+  const content = { type: 'text' as const, text: 'x' }
+  expect(await provider.sendMessage({ to: bsuid, content, file: null, reference: 'b' }, bot, limit())).toMatchObject({
+    kind: 'failed',
+  })
+})
+
+test.skipIf(isMissing)('what comes while the connection is down is told once it is back', async () => {
+  const { web, adapter } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550110')
+  const account = web.account('12025550110')
+  const customer = web.customer('12025550150')
+  const ids = [await customer.write(account, { conversation: 'zero' })]
+  account.drop()
+  await until(() => !account.isOnline())
+  expect(await send(bot, { type: 'text', text: 'x' }, '+12025550150')).toMatchObject({ kind: 'not_ready' })
+  for (const word of ['one', 'two', 'three']) ids.push(await customer.write(account, { conversation: word }))
+  await until(() => adapter.taken.messages.filter(message => ids.includes(message.providerMessageId)).length === 4)
+  const told = adapter.taken.messages.filter(message => ids.includes(message.providerMessageId))
+  expect(told.map(message => message.providerMessageId)).toEqual(ids)
+  expect(account.logins()).toBe(2)
+})
+
+test.skipIf(isMissing)('the phone removes the device: its keys go, the bot says so, and is paired anew', async () => {
+  const { web, admin } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550111')
+  await admin`update bots set status = 'connected' where id = ${bot.id}`
+  web.account('12025550111').logOut()
+  await until(async () => (await provider.getStatus(bot, limit())).kind === 'logged_out')
+  const [left] = await admin`select count(*)::int as rows from provider_session_keys where bot_id = ${bot.id}`
+  expect(left.rows).toBe(0)
+  expect(await send(bot, { type: 'text', text: 'x' })).toMatchObject({ kind: 'logged_out' })
+  await until(() => bridged.adapter.taken.connection?.kind === 'logged_out')
+  await bridged.pair(provider, bot, '12025550111')
+  expect((await provider.getStatus(bot, limit())).kind).toBe('connected')
+})
+
+test.skipIf(isMissing)(
+  'a bot that is logged out here is gone from the phone; one that is disconnected comes back',
+  async () => {
+    const { web } = bridged
+    const bot = await bridged.makeBot()
+    await bridged.pair(provider, bot, '12025550112')
+    await provider.disconnect?.(bot, { isLogout: false }, limit())
+    expect(web.account('12025550112').isOnline()).toBe(false)
+    expect(await send(bot, { type: 'text', text: 'x' })).toMatchObject({ kind: 'not_ready', error: { code: 'ended' } })
+    expect((await provider.connect?.(bot, { phone: null }, limit()))?.kind).toBe('connected')
+    await provider.disconnect?.(bot, { isLogout: false }, limit())
+    // Its session is opened once more, to tell WhatsApp.
+    await provider.disconnect?.(bot, { isLogout: true }, limit())
+    await until(() => web.account('12025550112').removals() === 1)
+    expect(await provider.getStatus(bot, limit())).toMatchObject({ kind: 'logged_out' })
+    expect((await provider.connect?.(bot, { phone: null }, limit()))?.kind).toBe('pairing')
+    await provider.disconnect?.(bot, { isLogout: true }, limit())
+  },
+)
+
+test.skipIf(isMissing)('an account that WhatsApp blocks stands still, and says why', async () => {
+  const { web } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550113')
+  web.refuseLogins('403')
+  web.account('12025550113').drop()
+  await until(async () => (await provider.getStatus(bot, limit())).kind === 'refused')
+  web.refuseLogins(null)
+  const [logins] = [web.account('12025550113').logins()]
+  await Bun.sleep(1_500)
+  expect(web.account('12025550113').logins()).toBe(logins)
+  expect((await provider.connect?.(bot, { phone: null }, limit()))?.kind).toBe('connected')
+})
+
+test.skipIf(isMissing)('a session that another program takes over is not fought for', async () => {
+  const { web } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550114')
+  web.account('12025550114').replace()
+  await until(async () => (await provider.getStatus(bot, limit())).kind === 'refused')
+  const logins = web.account('12025550114').logins()
+  await Bun.sleep(1_000)
+  expect(web.account('12025550114').logins()).toBe(logins)
+})

@@ -74,10 +74,18 @@ const renew = statement({
 const release = statement({
   name: 'baileys_lease_release',
   params: ['tenant_id', 'bot_id', 'owner', 'fence', 'state', 'reason'],
-  row: {},
+  row: { bot_id: 'uuid' },
   sql: `update provider_sessions set owner = null, url = null, lease_expires_at = null,
       state = coalesce($5::text, state), reason = case when $5::text is null then reason else $6::text end
-    where tenant_id = $1 and bot_id = $2 and owner = $3 and fence = $4`,
+    where tenant_id = $1 and bot_id = $2 and owner = $3 and fence = $4
+    returning bot_id`,
+})
+
+const forgetKeys = statement({
+  name: 'baileys_lease_forget_keys',
+  params: ['tenant_id', 'bot_id'],
+  row: {},
+  sql: 'delete from provider_session_keys where tenant_id = $1 and bot_id = $2',
 })
 
 const want = statement({
@@ -157,10 +165,22 @@ export async function renewLeases(
   return rows.map(({ bot_id, fence, is_wanted }) => ({ botId: bot_id, fence, isWanted: is_wanted }))
 }
 
-/** Gives a session back; `standstill`: for nobody to take until somebody connects it. Does nothing where it is lost. */
-export async function releaseLease(database: Database, lease: Lease, standstill: Standstill | null): Promise<void> {
+/**
+ * Gives a session back; `standstill`: for nobody to take until somebody connects it. `forgets`: its keys are deleted at the
+ * same moment, so that nothing is written after. Does nothing where it is lost.
+ */
+export async function releaseLease(
+  database: Database,
+  lease: Lease,
+  standstill: Standstill | null,
+  forgets = false,
+): Promise<void> {
   const end = { state: standstill?.state ?? null, reason: standstill?.reason ?? null }
-  await database.transaction({ role: 'worker' }, tx => tx.run(release, { ...valuesOf(lease), ...end }))
+  await database.transaction({ role: 'worker' }, async tx => {
+    const [released] = await tx.run(release, { ...valuesOf(lease), ...end })
+    const bot = { tenant_id: lease.tenantId, bot_id: lease.botId }
+    if (released !== undefined && forgets) await tx.run(forgetKeys, bot)
+  })
 }
 
 /** Has a session opened again that came to a standstill. */

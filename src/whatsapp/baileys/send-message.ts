@@ -55,7 +55,7 @@ export async function sendMessage(
     return await relay(sending, id, jid, message)
   } catch (error) {
     // Nothing was encrypted, so nothing has left.
-    return { error: notSent(error) }
+    return { error: notSent(sending, error) }
   }
 }
 
@@ -70,7 +70,7 @@ async function relay(
   const { result, hasEncrypted } = await sending.watchEncryption(() =>
     socket.relayMessage(jid, message, { messageId: id }),
   )
-  if (result.status === 'rejected' && !hasEncrypted) return { error: notSent(result.reason) }
+  if (result.status === 'rejected' && !hasEncrypted) return { error: notSent(sending, result.reason) }
   const error = await acknowledged
   if (error === null) return { id }
   if (error !== 'lost') return { error: await refusalOf(sending, jid, error) }
@@ -90,9 +90,9 @@ async function addressOf({ socket, addresses }: Sending, to: Identity): Promise<
   return found.jid
 }
 
-function notSent(error: unknown): SendError {
+function notSent({ socket }: Sending, error: unknown): SendError {
   const words = messageOf(error)
-  if (/Connection (Closed|Terminated)|not open/i.test(words))
+  if (!socket.ws.isOpen)
     return { kind: 'not_ready', code: 'not_open', message: 'The connection to WhatsApp is down just now.' }
   const kind = /media hosts/.test(words) ? 'media_upload' : 'not_sent'
   return { kind: 'retry', code: kind, message: `The message could not be sent: ${words}`, tries_max: 5 }

@@ -245,8 +245,7 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
     stopTimers()
     await closeSocket()
     try {
-      if (forgets) await rows.forget()
-      await releaseLease(database, lease, standstill)
+      await releaseLease(database, lease, standstill, forgets)
     } catch (error) {
       log.warn({ bot_id: botId, error: messageOf(error) }, 'the end of a session could not be written')
     }

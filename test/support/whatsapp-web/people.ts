@@ -21,8 +21,12 @@ export type Account = {
   logins(): number
   /** Removes the device in "Linked devices". */
   logOut(): void
+  /** How often a device asked to be removed. */
+  removals(): number
   /** Cuts the connection off, as a network does. */
   drop(): void
+  /** Another device with the same keys logs in. */
+  replace(): void
   /** Ends the stream with this code. */
   fail(code: string): void
   /** The owner writes to a customer on the phone itself. */
@@ -70,6 +74,7 @@ export type AccountState = Account & {
   line: Line | undefined
   isLinked: boolean
   loginCount: number
+  removalCount: number
   /** Handed over and not yet acknowledged, or waiting for the device. */
   readonly pending: Map<string, BinaryNode>
   readonly seen: BinaryNode[]
@@ -106,7 +111,7 @@ export function makeAccount(number: string, links: Links): AccountState {
     uploaded: undefined,
     line: undefined,
     isLinked: false,
-    loginCount: 0,
+    ...{ loginCount: 0, removalCount: 0 },
     pending: new Map(),
     seen: [],
     scan: qr => links.link(account, readQr(qr)),
@@ -124,7 +129,9 @@ export function makeAccount(number: string, links: Links): AccountState {
       account.isLinked = false
       account.line?.end({ code: '401' }, 'device_removed')
     },
+    removals: () => account.removalCount,
     drop: () => account.line?.cut(),
+    replace: () => account.line?.end({}, 'replaced'),
     fail: code => account.line?.end({ code }),
     async write(to, message) {
       const id = newId()

@@ -190,8 +190,15 @@ export function startWhatsAppWeb(): WhatsAppWeb {
       if (child?.tag === 'pair-device-sign') connection.end({ code: '515' })
       return
     }
+    if (child?.tag === 'remove-companion-device') remove(connection.account)
     if (child?.tag === 'link_code_companion_reg') onLinkCode(connection, query, child)
     else connection.send(iq('result', answer(query, connection.account), query.attrs.id))
+  }
+
+  function remove(account: AccountState | undefined): void {
+    if (account === undefined) return
+    account.isLinked = false
+    account.removalCount++
   }
 
   function answer(query: BinaryNode, account: AccountState | undefined): readonly BinaryNode[] {
