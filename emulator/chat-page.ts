@@ -10,7 +10,8 @@ export function chatPage(): () => Response {
     // Heights and colours are set from the script, which needs no permission here.
     `style-src ${hashOf(html, 'style')}`,
     "connect-src 'self'",
-    'img-src data:',
+    "img-src 'self' data:",
+    "media-src 'self'",
     "form-action 'none'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
