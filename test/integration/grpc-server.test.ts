@@ -8,7 +8,6 @@ import { type GrpcAnswer, type GrpcClient, type Metadata, startGrpcClient } from
 import { type Installation, startInstallation, until } from '../support/installation.ts'
 import { optionalProgram } from '../support/optional.ts'
 import { createTestDatabase, databaseUrl } from '../support/postgres.ts'
-import { startProcess } from '../support/process.ts'
 import { echoFlow } from '../support/seed.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -197,10 +196,17 @@ test('a port that is taken stops the start with one line', async () => {
   const port = shop.app.grpcAddress?.split(':').at(-1) ?? ''
   const created = await createTestDatabase()
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
-  const environment = { DATABASE_URL: databaseUrl(created.connection), DASHOFFICE_DATA_DIR: dataDir }
-  const second = await startProcess(['up'], { ...environment, ADAPTER_GRPC_PORT: port })
-  await until(() => second.output().includes(`ADAPTER_GRPC_PORT is ${port}, but another program listens on that port`))
-  expect(await second.stop()).toBe(1)
+  const ports = ['GATEWAY', 'ADAPTER', 'ORCHESTRATOR', 'ANALYTICS'].map(role => [`${role}_PORT`, '0'])
+  const second = Bun.spawn([process.execPath, join(root, 'src/main.ts'), 'up'], {
+    env: {
+      ...Object.fromEntries(ports),
+      ...{ DATABASE_URL: databaseUrl(created.connection), DASHOFFICE_DATA_DIR: dataDir, ADAPTER_GRPC_PORT: port },
+    },
+    ...{ stdout: 'ignore', stderr: 'pipe' },
+  })
+  const said = await new Response(second.stderr).text()
+  expect(said).toBe(`dashoffice: ADAPTER_GRPC_PORT is ${port}, but another program listens on that port\n`)
+  expect(await second.exited).toBe(1)
   await created.drop()
   rmSync(dataDir, { recursive: true, force: true })
 }, 20_000)
