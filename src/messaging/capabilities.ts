@@ -19,6 +19,8 @@ export type Capabilities = {
   readonly choiceTextLengthMax: number
   /** Whether files that are kept here can be sent: uploaded, or by a link. */
   readonly files: boolean
+  /** Whether statuses hand back what a send gave along: without it they name a message by the provider's id alone. */
+  readonly returnsReference: boolean
   /** What a customer can be written to by, best first. */
   readonly addresses: readonly Identity['kind'][]
 }
@@ -36,8 +38,12 @@ const cloud: Capabilities = {
   textLengthMax: 4_096,
   choiceTextLengthMax: 1_024,
   files: true,
+  returnsReference: true,
   addresses: ['phone', 'bsuid'],
 }
+
+/** The API that ran on a business's own machines. */
+const legacy: Capabilities = { ...cloud, returnsReference: false, addresses: ['phone'] }
 
 /** WhatsApp Web: buttons, lists and templates do not reach every phone there. */
 const web: Capabilities = {
@@ -62,12 +68,12 @@ const capabilities: Readonly<Record<ProviderName, Capabilities>> = {
     textLengthMax: 1_600,
     addresses: ['phone'],
   },
-  evolution: web,
+  evolution: { ...web, returnsReference: false },
   baileys: web,
 }
 
 /** What a bot can show, by its provider and its settings. */
 export function capabilitiesOf(provider: ProviderName, config: BotConfig): Capabilities {
-  if (provider === 'official' && config.flavour === 'legacy') return { ...cloud, addresses: ['phone'] }
+  if (provider === 'official' && config.flavour === 'legacy') return legacy
   return capabilities[provider]
 }

@@ -1,6 +1,7 @@
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { endOutbox, keyColumns } from './outbox.ts'
+import { lockProviderIds } from './provider-id-locks.ts'
 import {
   climb,
   type MessageError,
@@ -122,6 +123,10 @@ export async function receiveStatuses(
 }
 
 async function receive(tx: Transaction, statuses: readonly InboundStatus[]): Promise<StatusesReceived> {
+  await lockProviderIds(
+    tx,
+    statuses.filter(status => status.reference === null),
+  )
   const [, messages] = await Promise.all([store(tx, statuses), lock(tx, statuses)])
   const changes = raise(messages, statuses)
   if (changes.length === 0) return { changes: [], released: false }

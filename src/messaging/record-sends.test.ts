@@ -7,12 +7,14 @@ import { uuids } from '../lib/ids.ts'
 import { makeMetrics } from '../lib/metrics.ts'
 import { connect, type Database, openDatabase } from '../stores/postgres/database.ts'
 import type { OutboxKey } from './outbox.ts'
+import { receiveStatuses } from './receive-statuses.ts'
 import { findExpiredSends, recordSends, type SendRecord } from './record-sends.ts'
 
 let created: Awaited<ReturnType<typeof createTestDatabase>>
 let database: Database
 let admin: SQL
 let key: OutboxKey
+let botId: string
 
 beforeAll(async () => {
   created = await createTestDatabase()
@@ -28,6 +30,7 @@ afterAll(async () => {
 /** A message whose send nobody heard the end of, and which has waited for a status long enough. */
 beforeEach(async () => {
   const shop = await seedShop(admin, { number: uuids.next() })
+  botId = shop.botId
   key = { tenant_id: shop.tenantId, conversation_id: uuids.next(), id: uuids.next() }
   await admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
     values (${key.tenant_id}, ${key.conversation_id}, ${key.id}, ${shop.botId}, 'outbound', '{}', 'unknown')`
@@ -40,7 +43,15 @@ const neverConfirmed = { code: 'never_confirmed', message: 'Nothing was heard.' 
 const refused = { code: '131000', message: 'Meta could not take the message.' }
 
 function record(changes: Partial<SendRecord>): SendRecord {
-  return { ...key, status: 'unknown', error: null, providerMessageId: null, row: null, ...changes }
+  return {
+    ...key,
+    status: 'unknown',
+    error: null,
+    providerMessageId: null,
+    unreferencedAt: null,
+    row: null,
+    ...changes,
+  }
 }
 
 /** The send was refused after all, and is to be tried again. */
@@ -86,4 +97,47 @@ test('an acceptance that comes late counts, whether the message was given up or 
   const accepted = record({ status: 'sent', providerMessageId: 'wamid.late' })
   await database.transaction(worker, tx => recordSends(tx, [accepted]))
   expect(await message()).toEqual({ status: 'sent', error: null })
+})
+
+/** A status that names the message by the provider's id alone. */
+function delivered(providerMessageId: string) {
+  const of = { tenantId: key.tenant_id, botId, providerMessageId }
+  return receiveStatuses(database, [{ ...of, status: 'delivered', error: null, at: new Date(), reference: null }])
+}
+
+test('a status that comes while the answer to its send is being written is not lost, without our reference either', async () => {
+  const sent = record({ status: 'sent', providerMessageId: 'AC1', unreferencedAt: botId })
+  const received = await database.transaction(worker, async tx => {
+    await recordSends(tx, [sent])
+    const late = delivered('AC1')
+    await Promise.race([late, Bun.sleep(100)])
+    return { late }
+  })
+  await received.late
+  expect(await message()).toEqual({ status: 'delivered', error: null })
+})
+
+test('nor one that is being written while the answer comes', async () => {
+  const sent = record({ status: 'sent', providerMessageId: 'AC2', unreferencedAt: botId })
+  const release = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  const slow: Database = {
+    ...database,
+    transaction: (scope, work) =>
+      database.transaction(scope, async tx => {
+        const result = await work(tx)
+        held.resolve()
+        await release.promise
+        return result
+      }),
+  }
+  const of = { tenantId: key.tenant_id, botId, providerMessageId: 'AC2' }
+  const status = { ...of, status: 'delivered', error: null, at: new Date(), reference: null } as const
+  const writing = receiveStatuses(slow, [status])
+  await held.promise
+  const recording = database.transaction(worker, tx => recordSends(tx, [sent]))
+  await Promise.race([recording, Bun.sleep(100)])
+  release.resolve()
+  await Promise.all([writing, recording])
+  expect(await message()).toEqual({ status: 'delivered', error: null })
 })

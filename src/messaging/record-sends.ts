@@ -1,6 +1,7 @@
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullableJson, statement } from '../stores/postgres/statement.ts'
 import { changeOutbox, endOutbox, keyColumns, type OutboxChange, type OutboxKey } from './outbox.ts'
+import { lockProviderIds, type ProviderId } from './provider-id-locks.ts'
 import { type MessageError, type StatusChange, statusChange } from './status.ts'
 
 /** How a try to send ended; `row` is what becomes of the outbox row, null when it has ended. */
@@ -8,6 +9,8 @@ export type SendRecord = OutboxKey & {
   readonly status: 'queued' | 'sent' | 'failed' | 'unknown'
   readonly error: MessageError | null
   readonly providerMessageId: string | null
+  /** The bot that it went by, where its provider's statuses say nothing but the provider's id: null where they say more. */
+  readonly unreferencedAt: string | null
   readonly row: OutboxChange | null
 }
 
@@ -72,6 +75,7 @@ export type SendsRecorded = { readonly changes: readonly StatusChange[]; readonl
 
 /** Writes how sends ended. One that is to go on, but has been given up in the meantime, stays as it is. */
 export async function recordSends(tx: Transaction, given: readonly SendRecord[]): Promise<SendsRecorded> {
+  await lockProviderIds(tx, given.flatMap(providerIdOf))
   const records = await withoutGivenUp(tx, given)
   if (records.length === 0) return { changes: [], released: false }
   const sent = records.filter(record => record.status === 'sent')
@@ -96,6 +100,10 @@ export async function recordSends(tx: Transaction, given: readonly SendRecord[])
     return statusChange(record, status, error)
   })
   return { changes, released }
+}
+
+function providerIdOf({ unreferencedAt, providerMessageId }: SendRecord): ProviderId[] {
+  return unreferencedAt === null || providerMessageId === null ? [] : [{ botId: unreferencedAt, providerMessageId }]
 }
 
 /**

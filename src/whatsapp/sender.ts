@@ -323,7 +323,11 @@ export async function startSender(options: Options): Promise<Sender> {
           loop.wake()
           return advanced(message, message.parts_sent + 1, now)
         }
-        return { ...ended(message, 'sent', null), providerMessageId: result.providerMessageId }
+        return {
+          ...ended(message, 'sent', null),
+          providerMessageId: result.providerMessageId,
+          unreferencedAt: way.capabilities.returnsReference ? null : way.bot.id,
+        }
       case 'failed':
         return ended(message, 'failed', result.error)
       case 'unknown':

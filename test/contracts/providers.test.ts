@@ -127,7 +127,7 @@ function describeSide(side: Side): void {
 
     test('a provider that is busy, then broken, gets the answer once, after the tries', async () => {
       const line = await open()
-      await line.setFaults([{ kind: '429', code: 130429 }, { kind: '500' }])
+      await line.setFaults([side.busy, { kind: '500' }])
       await line.say('hello')
       expect(texts(await line.shown(1))).toEqual(['You said: hello'])
       await settled(line, 'delivered')

@@ -30,6 +30,8 @@ export type Side = {
   readonly provider: ProviderName
   /** What the customer's phone shows of buttons and lists. */
   readonly choices: 'tapped' | 'numbered'
+  /** A fault by which the provider says, at once, that it is too busy just now. */
+  readonly busy: object
   open(shop: Installation, customer: string): Promise<Line>
 }
 
@@ -42,6 +44,9 @@ type EmulatedSide = {
   readonly number: (config: Readonly<Record<string, string>>) => object
   /** What a key is changed to at the provider, so that the bot's is refused. */
   readonly revoked: object
+  readonly busy?: object
+  /** Whether a phone has to scan a QR code first. */
+  readonly isScanned?: boolean
   /** Whether the provider takes the address of webhooks from the bot. */
   readonly tellsWebhook: boolean
 }
@@ -81,6 +86,18 @@ const emulated: readonly EmulatedSide[] = [
     }),
     number: ({ account_sid, auth_token }) => ({ dialect: 'twilio', account_sid, auth_token }),
     revoked: { auth_token: 'fedcba9876543210fedcba9876543210' },
+    busy: { kind: '429', code: 4 },
+  },
+  {
+    ...{ name: 'evolution', provider: 'evolution', choices: 'numbered', tellsWebhook: true, isScanned: true },
+    config: (emulatorUrl, id) => ({
+      ...{ base_url: `${emulatorUrl}/evolution`, api_key: `evolution-${id}`, instance: `shop-${id}` },
+      webhook_token: 'webhook-token',
+    }),
+    number: ({ api_key, instance }) => ({ dialect: 'evolution', api_key, instance, state: 'absent' }),
+    revoked: { api_key: 'another-evolution', state: 'open' },
+    // Evolution knows no rates: it is broken twice.
+    busy: { kind: '500' },
   },
 ]
 
@@ -88,6 +105,7 @@ export const emulatedSides: readonly Side[] = emulated.map(side => ({
   name: side.name,
   provider: side.provider,
   choices: side.choices,
+  busy: side.busy ?? { kind: '429', code: 130429 },
   open: (shop, customer) => open(side, shop, customer),
 }))
 
@@ -108,6 +126,10 @@ async function open(side: EmulatedSide, shop: Installation, customer: string): P
   const botId = await addBot(shop, side, config)
   const webhook = side.tellsWebhook ? {} : { webhook_url: `${publicUrl}/webhooks/${side.provider}/${botId}` }
   if (!side.tellsWebhook) await register(webhook)
+  if (side.isScanned === true) {
+    await until(async () => (await statusOf(shop, botId)) === 'qr', 10_000)
+    await post(`${control}/numbers/${id}/scan`, { phone: id })
+  }
   await until(async () => (await statusOf(shop, botId)) === 'connected', 5_000)
   const phone = phoneOf(emulatorUrl, { ...shop.shop, number: { ...shop.shop.number, phone_number_id: id } })
   return {
@@ -139,8 +161,16 @@ export async function statusOf(shop: Installation, botId: string): Promise<strin
   return (await shop.admin`select status from bots where id = ${botId}`)[0]?.status
 }
 
+async function post(url: string, body: object): Promise<void> {
+  await send('POST', url, body)
+}
+
 async function put(url: string, body: object): Promise<void> {
+  await send('PUT', url, body)
+}
+
+async function send(method: string, url: string, body: object): Promise<void> {
   const headers = { 'content-type': 'application/json' }
-  const response = await fetch(url, { method: 'PUT', headers, body: JSON.stringify(body) })
+  const response = await fetch(url, { method, headers, body: JSON.stringify(body) })
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
 }
