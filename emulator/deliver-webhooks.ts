@@ -15,17 +15,16 @@ import {
   emptyLane,
   endWait,
   type PendingWebhook,
+  queueKey,
   type WebhookLane,
   type WebhookQueue,
 } from './webhook-lane.ts'
-import { type WebhookEntry, WebhookLog } from './webhook-log.ts'
+import { newEntry, note, type WebhookEntry, WebhookLog } from './webhook-log.ts'
 
 const retryFirstMs = 200
 const retryMaxMs = 5_000
 /** Meta tries for seven days; a session at a desk is over sooner. */
 const triesMs = 3_600_000
-/** Of longer bodies, as those with files in them, the log keeps the beginning. */
-const loggedCharactersMax = 100_000
 /** How long the first of two webhooks that change places waits for the second. */
 const reorderWaitMs = 1_000
 /** When statuses of so many customers wait, they travel together, as Meta batches under load. */
@@ -289,47 +288,4 @@ export class WebhookDeliveries {
     else lane.ready.add(key)
     first.settle(outcome === 'delivered')
   }
-}
-
-/** Who has to wait for whom. */
-function queueKey({ event, entry }: PendingWebhook, raws: number): string {
-  if (event.kind === 'raw') return `raw ${raws}`
-  if (event.kind === 'notice') return 'notice'
-  return `${event.kind === 'echo' ? 'status' : event.kind} ${entry.customer}`
-}
-
-function newEntry(number: string, event: WebhookEvent, at: number): WebhookEntry {
-  const customer = event.kind === 'raw' || event.kind === 'notice' ? null : event.customer.id
-  const { kind } = event
-  return {
-    ...{ at, number, kind, customer, tells: tells(event), body: null },
-    ...{ attempts: 0, status: null, error: null, outcome: 'waiting' },
-  }
-}
-
-function tells(event: WebhookEvent): string[] {
-  switch (event.kind) {
-    case 'raw':
-      return []
-    case 'notice':
-      return [event.name]
-    case 'echo':
-      return [event.message.id]
-    case 'status':
-      return [`${event.message.id} ${event.status}`]
-    case 'messages':
-      return event.messages.map(({ id }) => id)
-  }
-}
-
-function note(
-  entry: WebhookEntry,
-  request: WebhookRequest,
-  answers: readonly WebhookAnswer[],
-  answer: WebhookAnswer | undefined,
-): void {
-  entry.attempts += answers.length
-  entry.status = answer?.status ?? null
-  entry.error = answer?.error ?? null
-  entry.body = request.body.slice(0, loggedCharactersMax)
 }

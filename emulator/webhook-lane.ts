@@ -62,3 +62,10 @@ export function emptyLane(lane: WebhookLane): number {
   lane.ready.clear()
   return count
 }
+
+/** The queue a webhook waits in: who has to wait for whom. `raws` tells raw ones apart, which wait for nobody. */
+export function queueKey({ event, entry }: PendingWebhook, raws: number): string {
+  if (event.kind === 'raw') return `raw ${raws}`
+  if (event.kind === 'notice') return 'notice'
+  return `${event.kind === 'echo' ? 'status' : event.kind} ${entry.customer}`
+}

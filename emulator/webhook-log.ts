@@ -1,5 +1,8 @@
 import { BoundedLog } from './bounded-log.ts'
-import type { WebhookEvent } from './webhook-event.ts'
+import type { WebhookAnswer, WebhookEvent, WebhookRequest } from './webhook-event.ts'
+
+/** Of longer bodies, as those with files in them, the beginning is kept. */
+const loggedCharactersMax = 40_000
 
 /** One webhook, as `GET /emulator/webhooks` shows it. */
 export type WebhookEntry = {
@@ -57,4 +60,42 @@ export class WebhookLog {
   clear(): void {
     this.#logs.clear()
   }
+}
+
+/** What is known of a webhook before it is sent. */
+export function newEntry(number: string, event: WebhookEvent, at: number): WebhookEntry {
+  const customer = event.kind === 'raw' || event.kind === 'notice' ? null : event.customer.id
+  const { kind } = event
+  return {
+    ...{ at, number, kind, customer, tells: tells(event), body: null },
+    ...{ attempts: 0, status: null, error: null, outcome: 'waiting' },
+  }
+}
+
+function tells(event: WebhookEvent): string[] {
+  switch (event.kind) {
+    case 'raw':
+      return []
+    case 'notice':
+      return [event.name]
+    case 'echo':
+      return [event.message.id]
+    case 'status':
+      return [`${event.message.id} ${event.status}`]
+    case 'messages':
+      return event.messages.map(({ id }) => id)
+  }
+}
+
+/** Notes how a request ended, with all its copies. */
+export function note(
+  entry: WebhookEntry,
+  request: WebhookRequest,
+  answers: readonly WebhookAnswer[],
+  answer: WebhookAnswer | undefined,
+): void {
+  entry.attempts += answers.length
+  entry.status = answer?.status ?? null
+  entry.error = answer?.error ?? null
+  entry.body = request.body.slice(0, loggedCharactersMax)
 }

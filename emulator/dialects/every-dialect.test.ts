@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEmulator } from '../emulator.ts'
 import { type Arrived, customer, number, setAnyStage } from '../testing/any-stage.ts'
 import { say, until } from '../testing/stage.ts'
 
@@ -246,6 +250,26 @@ describe.each(Object.entries(dialects))('%s', (_, ways) => {
     await stage.control('PUT', `/numbers/${number}?verify=false`, given)
     await stage.write(say('here'))
     expect(stage.arrived.map(({ url }) => new URL(url).pathname)).toEqual(['/hook/'])
+  })
+
+  test('numbers and chats survive a restart, and statuses of before can still be told', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'emulator-test-'))
+    const stateFile = join(folder, 'state.jsonl')
+    await using stage = await setAnyStage(ways.registration, { stateFile })
+    await stage.write(say('hola'))
+    const { path, init } = ways.request(stage, 'x')
+    expect((await fetch(stage.emulator.url + path, init)).status).toBe(ways.accepted)
+    await until(() => stage.arrived.flatMap(webhook => ways.statusOf(webhook) ?? []).length === ways.statuses.length)
+    const shown = (url: string) =>
+      Promise.all(['/numbers', '/chats'].map(async each => await (await fetch(`${url}/emulator${each}`)).json()))
+    const before = await shown(stage.emulator.url)
+    await stage.emulator.stop()
+    const again = await startEmulator({ port: 0, stateFile })
+    expect(await shown(again.url)).toEqual(before)
+    await fetch(`${again.url}/emulator/chats/${number}/${customer}/read`, { method: 'POST' })
+    await until(() => stage.arrived.some(webhook => ways.statusOf(webhook)?.toLowerCase() === 'read'))
+    await again.stop()
+    rmSync(folder, { recursive: true })
   })
 
   test('no secret is shown', async () => {

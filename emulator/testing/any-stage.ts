@@ -27,6 +27,8 @@ export async function setAnyStage(
   const server = Bun.serve({
     ...{ port: 0, hostname: '127.0.0.1' },
     async fetch(request) {
+      // Meta's check of the address.
+      if (request.method === 'GET') return new Response(new URL(request.url).searchParams.get('hub.challenge'))
       const one = await arrivedAs(request)
       arrived.push(one)
       const { status, body, type } = await bot.answer(one)
