@@ -140,9 +140,11 @@ tenant
 
 program
   .command('emulate')
-  .description("run the phone emulator alone: Meta's API, and a chat page that plays the customer's phone")
+  .description(
+    "run the phone emulator alone: the APIs of Meta, 360dialog, Twilio and Evolution, and a chat page that plays the customer's phone",
+  )
   .option('--fault <FAULT...>', 'what goes wrong, e.g. 429:3, 500, hang:1, duplicate, delay:500, reorder', collect, [])
-  .option('--no-rates', "do not hold to Meta's rates")
+  .option('--no-rates', "do not hold to the providers' rates")
   .action(async (options: { fault: string[]; rates: boolean }) => {
     const { startEmulator } = await import('../emulator/emulator.ts')
     const { parseFault } = await import('../emulator/faults.ts')
