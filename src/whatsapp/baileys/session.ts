@@ -35,6 +35,8 @@ export type SessionParts = {
 /** One account's session, for as long as this process has its lease. */
 export type Session = {
   readonly lease: Lease
+  /** Resolves when nothing of it runs any more. */
+  readonly ended: Promise<void>
   connection(): SessionConnection
   /** Resolves at the next change of the connection, or after a while. */
   changed(ms: number): Promise<void>
@@ -56,7 +58,7 @@ const breakMs = 3_000
 /** For a socket to close in good order. */
 const closeMs = 2_000
 /** For the adapter to hear of the end. */
-const tellMs = 5_000
+const tellMs = 3_000
 
 const connecting: SessionConnection = { kind: 'connecting', reason: 'The bot is connecting to WhatsApp.' }
 const reconnecting: SessionConnection = { kind: 'connecting', reason: 'The connection to WhatsApp is down just now.' }
@@ -65,7 +67,7 @@ const held: SessionConnection = {
   reason: 'Too much waits to be taken in: WhatsApp keeps what comes until that is done.',
 }
 
-/** `onGone`: the session has ended, whatever the reason. */
+/** `onGone`: the lease is given back, or lost. */
 export function startSession(parts: SessionParts, { lease, pairingPhone }: Claimed, onGone: () => void): Session {
   const { library, database, sealer, log, post, webSocketUrl, mediaOrigin } = parts
   const { botId } = lease
@@ -84,6 +86,7 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
   let socket: WASocket | undefined
   let connection = connecting
   let changes = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<void>()
   let failures: Failures = noFailures
   let openedAt: number | null = null
   let codes = 0
@@ -163,7 +166,8 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
   function onClose(code: number): void {
     const openMs = openedAt === null ? 0 : performance.now() - openedAt
     const isKnown = auth !== undefined && isPaired(auth.creds)
-    forgetSocket()
+    const closed = forgetSocket()
+    if (closed !== undefined) endQueries(closed)
     log.info({ bot_id: botId, code }, 'a session closed')
     const next = afterClose({ code, isPaired: isKnown, openMs }, failures, Math.random())
     void goOn(next)
@@ -209,7 +213,9 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
 
   async function closeSocket(): Promise<void> {
     const closing = forgetSocket()
-    if (closing !== undefined) await Promise.race([closing.end(undefined), Bun.sleep(closeMs)])
+    if (closing === undefined) return
+    await Promise.race([closing.end(undefined), Bun.sleep(closeMs)])
+    endQueries(closing)
   }
 
   function hold(): void {
@@ -249,26 +255,27 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
     } catch (error) {
       log.warn({ bot_id: botId, error: messageOf(error) }, 'the end of a session could not be written')
     }
+    onGone()
     if (standstill !== null && standstill.state !== 'ended') {
       set({ kind: standstill.state, reason: standstill.reason })
       await Promise.race([handOver.told(), Bun.sleep(tellMs)])
     }
     await handOver.stop()
-    onGone()
+    ended.resolve()
   }
 
   function abandon(): void {
     if (state === 'ended') return
     stopTimers()
     log.warn({ bot_id: botId }, 'a session was given up: its lease is lost, or could not be renewed')
-    void closeSocket()
-    void handOver.stop()
     onGone()
+    void Promise.all([closeSocket(), handOver.stop()]).then(() => ended.resolve())
   }
 
   void open()
   return {
     lease,
+    ended: ended.promise,
     connection: () => connection,
     changed: ms => Promise.race([changes.promise, Bun.sleep(ms)]),
     sending() {
@@ -298,6 +305,14 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
     const [result] = await Promise.allSettled([encryption.run(watched, work)])
     return { result, hasEncrypted: watched.hasEncrypted }
   }
+}
+
+/**
+ * Ends the queries that wait for an answer which cannot come any more. At its end a socket takes no notice of its own
+ * close (Baileys 7.0.0-rc14), so that they, and all that they hold, would stay for the minute of a query.
+ */
+function endQueries({ ws }: WASocket): void {
+  if (ws.listenerCount('error') > 0) ws.emit('error', new Error('The connection to WhatsApp has closed'))
 }
 
 /** The library's errors have the code in `output`; 500 stands for those that have none, as in the library. */

@@ -1,4 +1,4 @@
-import { messageOf } from '../../lib/errors.ts'
+import { startWorkLoop } from '../../lib/work-loop.ts'
 import {
   type Claimed,
   type Claimer,
@@ -66,9 +66,10 @@ export function startSessions(
   const { database, log, post } = parts
   const claimer: Claimer = { owner, url, leaseMs: limits.leaseMs }
   const sessions = new Map<string, Session>()
+  /** Those too whose lease is given back already. */
+  const unended = new Set<Session>()
   /** To be logged out: they are not ended because their bots are to have none. */
   const leaving = new Set<string>()
-  const stopping = Promise.withResolvers<void>()
   let isStopped = false
   let renewedAt = performance.now()
   let ticks = 0
@@ -81,14 +82,17 @@ export function startSessions(
       if (sessions.get(botId) === session) sessions.delete(botId)
     })
     sessions.set(botId, session)
+    unended.add(session)
+    void session.ended.then(() => unended.delete(session))
     return session
   }
 
-  async function tick(): Promise<void> {
+  async function tick(): Promise<'done'> {
     await renew()
     const free = Math.min(claimMax, limits.sessionsMax - sessions.size)
     if (free > 0 && !isStopped) for (const claimed of await claimSessions(database, claimer, free)) start(claimed)
     if (ticks++ % 3 === 0) await tellUntold()
+    return 'done'
   }
 
   async function renew(): Promise<void> {
@@ -118,15 +122,6 @@ export function startSessions(
     }
   }
 
-  async function loop(): Promise<void> {
-    while (!isStopped) {
-      await tick().catch((error: unknown) =>
-        log.warn({ error: messageOf(error) }, 'sessions could not be looked after'),
-      )
-      await Promise.race([stopping.promise, Bun.sleep(limits.renewMs)])
-    }
-  }
-
   async function claim(botId: string, phone: string | null): Promise<Session | undefined> {
     await wantSession(database, botId)
     const [claimed] = await claimSessions(database, claimer, 1, botId)
@@ -148,7 +143,7 @@ export function startSessions(
     }
   }
 
-  const looping = loop()
+  const loop = startWorkLoop({ name: 'sessions', pollMs: limits.renewMs, log, work: tick })
   const deadline = setInterval(abandonOverdue, deadlineMs)
   return {
     get: botId => sessions.get(botId),
@@ -172,10 +167,10 @@ export function startSessions(
     },
     async stop() {
       isStopped = true
-      stopping.resolve()
-      await looping
+      await loop.stop()
       clearInterval(deadline)
-      await Promise.all([...sessions.values()].map(session => session.end({ standstill: null })))
+      for (const session of sessions.values()) void session.end({ standstill: null })
+      await Promise.all([...unended].map(session => session.ended))
     },
   }
 }

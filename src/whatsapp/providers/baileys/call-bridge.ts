@@ -52,18 +52,27 @@ export function makeBridgeCalls(bridge: BridgeAccess | undefined): BridgeCalls {
   }
 
   async function callAt(base: string, botId: string, call: BridgeCall, signal: AbortSignal): Promise<Posted> {
-    const answer = await ask(urlOf(base, botId, call), call, signal)
-    if (answer.kind === 'failed') elsewhere.delete(botId)
-    return answer
+    return await ask(urlOf(base, botId, call), call, signal)
+  }
+
+  /** Null where it is not known to be elsewhere, or that bridge is gone. */
+  async function callElsewhere(botId: string, call: BridgeCall, signal: AbortSignal): Promise<Posted | null> {
+    const other = elsewhere.get(botId)
+    if (other === undefined) return null
+    const answer = await callAt(other, botId, call, signal)
+    if (answer.kind === 'answered' && answer.status !== 421) return answer
+    elsewhere.delete(botId)
+    return answer.kind === 'failed' && !answer.tookNothing ? answer : null
   }
 
   return {
     async call(botId, call, signal) {
-      const base = await baseOf(botId)
+      const known = await callElsewhere(botId, call, signal)
+      if (known !== null) return known
+      const base = (await bridge?.url()) ?? null
       if (base === null) return { kind: 'starting' }
       const answer = await callAt(base, botId, call, signal)
       if (answer.kind !== 'answered' || answer.status !== 421) return answer
-      elsewhere.delete(botId)
       const other = note(botId, parseJson(answer.text))
       return other === null ? answer : await callAt(other, botId, call, signal)
     },
