@@ -31,6 +31,7 @@ type Provider = {
 const baseUrl = v.pipe(
   v.string(),
   v.maxLength(2_048, 'Must have at most 2048 characters'),
+  v.regex(/^https?:\/\/[\w.:[\]-]+(\/[\w./~%-]*)?$/, 'Must be an address that begins with http:// or https://'),
   v.check(isBaseUrl, 'Must be an address that begins with http:// or https://, without user, query or fragment'),
   v.transform(url => url.replace(/\/+$/, '')),
 )

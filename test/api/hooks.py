@@ -38,6 +38,7 @@ REFERENCES = {
     "product_id": "products",
     "flow_id": "flows",
     "bot_id": "bots",
+    "fallback_bot_id": "fallback_bots",
 }
 # What no two of a kind may have: what was sent before is made another.
 UNIQUE = {
@@ -53,6 +54,8 @@ SENT = set()
 FIXED = {"time_zone": "America/Bogota", "expires_at": "2099-01-01T00:00:00Z"}
 PASSWORDS = ("password", "new_password")
 CONTENTS = ("content", "inputs")
+# The settings of the bots there are.
+META = ("phone_number_id", "access_token", "app_secret", "verify_token")
 MEDIA = ("image", "audio", "video", "document", "sticker")
 
 
@@ -183,8 +186,13 @@ def fit_body(operation, body):
         if body.get("role") != "agent":
             body.pop("seller_id", None)
     elif operation == "PUT /api/bots/{id}":
-        # A bot stays at its provider.
+        # A bot stays at its provider, and has that one's settings.
         body.pop("provider", None)
+        if isinstance(body.get("config"), dict):
+            body["config"] = {key: value for key, value in body["config"].items() if key in META}
+    elif operation == "POST /api/bots/{id}/connect":
+        # Only bots that a phone pairs have one.
+        body.pop("phone", None)
     elif operation == "POST /api/bots/{id}/messages":
         # Whoever has not written can be sent templates only.
         if not isinstance(body.get("content"), dict) or body["content"].get("type") != "template":

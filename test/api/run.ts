@@ -27,6 +27,9 @@ const server = await startProcess(
     RATE_LIMIT_AUTH_PER_5_MINUTES: '1000000',
     // What tests send goes nowhere.
     META_BASE_URL: 'http://127.0.0.1:9',
+    OFFICIAL_BASE_URL: 'http://127.0.0.1:9',
+    TWILIO_BASE_URL: 'http://127.0.0.1:9',
+    BAILEYS_BRIDGE_URL: 'http://127.0.0.1:9',
     LOG_LEVEL: 'error',
   },
   `${url}/health`,

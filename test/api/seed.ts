@@ -47,6 +47,11 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
     },
     flows: await api.add('/api/flows', flow('Published')),
     bots: await api.add('/api/bots', { name: 'Bot', provider: 'meta', config }),
+    fallback_bots: await api.add('/api/bots', {
+      name: 'Second',
+      provider: 'meta',
+      config: { ...config, phone_number_id: '2' },
+    }),
     customers: await api.add('/api/customers', { name: 'Customer', phone: '+573001234567' }),
     users: await api.add('/api/users', { name: 'Agent', email: 'agent@example.com', role: 'agent' }),
     // A JSON document is a file like any other.
