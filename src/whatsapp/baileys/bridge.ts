@@ -11,6 +11,8 @@ import { type SessionLimits, type Sessions, startSessions } from './sessions.ts'
 /** A bridge that runs. */
 export type Bridge = {
   readonly url: string
+  /** Of its sessions' leases. */
+  readonly owner: string
   readonly sessions: Sessions
   /** Closes the sessions and gives them back: another bridge, or the next start, opens them without pairing. */
   stop(): Promise<void>
@@ -37,6 +39,7 @@ export function startBridge(options: {
 }): Bridge {
   const { database, log, host, port, token, adapterUrl, webSocketUrl } = options
   const files = openBridgeFiles()
+  const owner = crypto.randomUUID()
   const mediaOrigin = originOf(webSocketUrl)
   let routes: ReturnType<typeof bridgeRoutes> | undefined
   const server = serve({
@@ -46,11 +49,7 @@ export function startBridge(options: {
     fetch: request => routes?.fetch(request) ?? new Response(null, { status: 503 }),
   })
   // The sessions' rows say where this bridge listens: it listens first.
-  const sessions = startSessions(
-    { ...options, post, mediaOrigin },
-    { owner: crypto.randomUUID(), url: server.url },
-    options.limits,
-  )
+  const sessions = startSessions({ ...options, post, mediaOrigin }, { owner, url: server.url }, options.limits)
   routes = bridgeRoutes({ ...options, sessions, files, health, mediaOrigin })
 
   async function post(botId: string, body: string): Promise<number> {
@@ -73,6 +72,7 @@ export function startBridge(options: {
   log.info({ url: server.url }, 'the Baileys bridge listens')
   return {
     url: server.url,
+    owner,
     sessions,
     async stop() {
       await server.stop()

@@ -88,6 +88,13 @@ const forgetKeys = statement({
   sql: 'delete from provider_session_keys where tenant_id = $1 and bot_id = $2',
 })
 
+const expire = statement({
+  name: 'baileys_leases_expire',
+  params: ['owner'],
+  row: {},
+  sql: `update provider_sessions set lease_expires_at = now() where owner = $1 and lease_expires_at > now()`,
+})
+
 const want = statement({
   name: 'baileys_session_want',
   params: ['bot_id'],
@@ -181,6 +188,11 @@ export async function releaseLease(
     const bot = { tenant_id: lease.tenantId, bot_id: lease.botId }
     if (released !== undefined && forgets) await tx.run(forgetKeys, bot)
   })
+}
+
+/** Ends the leases of an owner that is dead for certain. */
+export async function expireLeases(database: Database, owner: string): Promise<void> {
+  await database.transaction({ role: 'worker' }, tx => tx.run(expire, { owner }))
 }
 
 /** Has a session opened again that came to a standstill. */

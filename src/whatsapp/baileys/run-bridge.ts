@@ -55,7 +55,7 @@ export async function runBridge(
       onRestart()
     },
   })
-  if (isChild) process.send?.({ url: bridge.url })
+  if (isChild) process.send?.({ url: bridge.url, owner: bridge.owner })
   return {
     async stop() {
       stopWatching()

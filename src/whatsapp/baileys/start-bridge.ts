@@ -6,6 +6,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Database } from '../../stores/postgres/database.ts'
 import { statement } from '../../stores/postgres/statement.ts'
 import type { BridgeAccess } from '../provider.ts'
+import { expireLeases } from './leases.ts'
 import { adapterVariable, bridgeToken, restartStatus, webSocketVariable } from './protocol.ts'
 
 const main = join(import.meta.dirname, '../../main.ts')
@@ -31,12 +32,22 @@ const needed = statement({
     and (status in ('connecting', 'qr', 'connected') or leaving is not null)) as is_needed`,
 })
 
-const readySchema = v.object({ url: v.string() })
+const readySchema = v.object({ url: v.string(), owner: v.pipe(v.string(), v.uuid()) })
 
 /** The bridge as a process of the adapter's. */
-export type BridgeProcesses = BridgeAccess & { stop(): Promise<void> }
+export type BridgeProcesses = BridgeAccess & {
+  /** Of the process; null while none runs. */
+  pid(): number | null
+  stop(): Promise<void>
+}
 
-type Running = { readonly child: Bun.Subprocess; readonly startedAt: number; url: string | null }
+type Running = {
+  readonly child: Bun.Subprocess
+  readonly startedAt: number
+  url: string | null
+  /** Of its sessions' leases. */
+  owner: string | null
+}
 
 /**
  * Keeps a bridge running for as long as a bot of Baileys is to be connected, and starts it again when it dies. With
@@ -52,7 +63,7 @@ export function startBridgeWhenNeeded(options: {
   const { config, database, log, adapterUrl, limits = { idleMs, lookMs } } = options
   const token = bridgeToken(config.ENCRYPTION_KEY)
   const given = config.BAILEYS_BRIDGE_URL
-  if (given !== undefined) return { token, url: async () => given, stop: async () => undefined }
+  if (given !== undefined) return { token, url: async () => given, pid: () => null, stop: async () => undefined }
 
   let running: Running | undefined
   let isStopped = false
@@ -67,7 +78,7 @@ export function startBridgeWhenNeeded(options: {
       ipc: message => onMessage(one, message),
       onExit: (_, status) => onExit(one, status),
     })
-    const one: Running = { child, startedAt: performance.now(), url: null }
+    const one: Running = { child, startedAt: performance.now(), url: null, owner: null }
     running = one
     log.info({ pid: child.pid }, 'the Baileys bridge starts')
     setTimeout(() => (one.url === null ? child.kill('SIGKILL') : undefined), startMs).unref()
@@ -75,7 +86,7 @@ export function startBridgeWhenNeeded(options: {
 
   function onMessage(one: Running, message: unknown): void {
     const ready = v.safeParse(readySchema, message)
-    if (ready.success) one.url = ready.output.url
+    if (ready.success) Object.assign(one, ready.output)
   }
 
   function onExit(one: Running, status: number | null): void {
@@ -87,7 +98,9 @@ export function startBridgeWhenNeeded(options: {
     const delayMs = failures === 0 ? 0 : Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(failures - 1, 10))
     notBefore = performance.now() + delayMs
     log.warn({ status, again_in_ms: delayMs }, 'the Baileys bridge has ended')
-    setTimeout(() => void look(), delayMs).unref()
+    // It is certain that it has no sockets any more: its sessions need not wait until their leases run out.
+    if (one.owner !== null) void expireLeases(database, one.owner).catch(lookFailed)
+    setTimeout(() => void look().catch(lookFailed), delayMs).unref()
   }
 
   async function look(): Promise<void> {
@@ -113,10 +126,11 @@ export function startBridgeWhenNeeded(options: {
     clearTimeout(timer)
   }
 
-  const looking = setInterval(
-    () => void look().catch((error: unknown) => log.warn({ error: messageOf(error) }, 'looking for bots failed')),
-    limits.lookMs,
-  )
+  function lookFailed(error: unknown): void {
+    log.warn({ error: messageOf(error) }, 'looking after the Baileys bridge failed')
+  }
+
+  const looking = setInterval(() => void look().catch(lookFailed), limits.lookMs)
   return {
     token,
     async url() {
@@ -124,6 +138,7 @@ export function startBridgeWhenNeeded(options: {
       if (running === undefined) await look().catch(() => undefined)
       return running?.url ?? null
     },
+    pid: () => running?.child.pid ?? null,
     async stop() {
       isStopped = true
       clearInterval(looking)
