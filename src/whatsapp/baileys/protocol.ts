@@ -18,6 +18,11 @@ export const adapterVariable = 'BAILEYS_ADAPTER_URL'
 /** For tests: another WhatsApp Web. */
 export const webSocketVariable = 'BAILEYS_WEB_SOCKET_URL'
 
+/** How a server is reached from its own machine that may listen on all addresses. */
+export function onThisMachine(url: string): string {
+  return url.replace(/\/\/(0\.0\.0\.0|\[::\])(?=[:/]|$)/, '//127.0.0.1')
+}
+
 /** What the bridge is asked to send. */
 export const sendSchema = v.strictObject({
   /** What WhatsApp is to call it. */

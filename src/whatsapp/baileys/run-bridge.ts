@@ -7,7 +7,7 @@ import { openDatabase } from '../../stores/postgres/database.ts'
 import { findRunningPostgres } from '../../stores/postgres/embedded.ts'
 import { type Bridge, startBridge } from './bridge.ts'
 import { loadLibrary, silenceConsole } from './library.ts'
-import { adapterVariable, bridgeToken, webSocketVariable } from './protocol.ts'
+import { adapterVariable, bridgeToken, onThisMachine, webSocketVariable } from './protocol.ts'
 import { watchMemory } from './watch-memory.ts'
 
 /** What of a bridge's process its end needs. */
@@ -78,6 +78,5 @@ function addressOf({ BAILEYS_BRIDGE_URL, HOST }: Config): { readonly host: strin
 
 /** The adapter on the same machine. */
 function adapterUrlOf({ HOST, ADAPTER_PORT }: Config): string {
-  const host = ['0.0.0.0', '::', '[::]'].includes(HOST) ? '127.0.0.1' : HOST
-  return `http://${host.includes(':') ? `[${host}]` : host}:${ADAPTER_PORT}`
+  return onThisMachine(`http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${ADAPTER_PORT}`)
 }

@@ -7,7 +7,7 @@ import type { Database } from '../../stores/postgres/database.ts'
 import { statement } from '../../stores/postgres/statement.ts'
 import type { BridgeAccess } from '../provider.ts'
 import { expireLeases } from './leases.ts'
-import { adapterVariable, bridgeToken, restartStatus, webSocketVariable } from './protocol.ts'
+import { adapterVariable, bridgeToken, onThisMachine, restartStatus, webSocketVariable } from './protocol.ts'
 
 const main = join(import.meta.dirname, '../../main.ts')
 
@@ -34,6 +34,12 @@ const needed = statement({
 
 const readySchema = v.object({ url: v.string(), owner: v.pipe(v.string(), v.uuid()) })
 
+/** The settings that a bridge has from the adapter that starts it. */
+export type BridgeSettings = Pick<
+  Config,
+  'BAILEYS_BRIDGE_URL' | 'DATABASE_URL' | 'DASHOFFICE_DATA_DIR' | 'ENCRYPTION_KEY' | 'LOG_LEVEL' | 'LOG_DIR'
+>
+
 /** The bridge as a process of the adapter's. */
 export type BridgeProcesses = BridgeAccess & {
   /** Of the process; null while none runs. */
@@ -54,7 +60,7 @@ type Running = {
  * BAILEYS_BRIDGE_URL it starts none: that one runs by itself. `adapterUrl`: where this adapter listens, on this machine.
  */
 export function startBridgeWhenNeeded(options: {
-  readonly config: Config
+  readonly config: BridgeSettings
   readonly database: Database
   readonly log: Log
   readonly adapterUrl: () => string | null
@@ -148,13 +154,13 @@ export function startBridgeWhenNeeded(options: {
 }
 
 /** The same settings as this process has them, wherever they came from. */
-function environmentOf(config: Config, adapterUrl: string): Record<string, string> {
+function environmentOf(config: BridgeSettings, adapterUrl: string): Record<string, string> {
   const { DATABASE_URL, DASHOFFICE_DATA_DIR, ENCRYPTION_KEY, LOG_LEVEL, LOG_DIR } = config
   const settings = { DATABASE_URL, DASHOFFICE_DATA_DIR, ENCRYPTION_KEY, LOG_LEVEL, LOG_DIR }
   const all = {
     ...process.env,
     ...settings,
-    [adapterVariable]: adapterUrl,
+    [adapterVariable]: onThisMachine(adapterUrl),
     [webSocketVariable]: process.env[webSocketVariable],
   }
   return Object.fromEntries(
