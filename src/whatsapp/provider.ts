@@ -241,6 +241,8 @@ export type BridgeAccess = {
   url(): Promise<string | null>
   /** What it and this process show each other. */
   readonly token: string
+  /** Why there can be none until a person acts; null where there is nothing in the way. */
+  problem?(): string | null
 }
 
 export type { BotConfig, ProviderName }

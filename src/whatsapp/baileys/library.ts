@@ -14,15 +14,17 @@ type Logger = {
   error(data: unknown, text?: string): void
 }
 
+export const libraryName = '@whiskeysockets/baileys'
+
+export const libraryMissing = `bots of the provider baileys need the optional package ${libraryName}: run "npm ci" with optional dependencies`
+
 /** Loads the library: half a second, and some hundred megabytes. Throws a `UsageError` where it is not installed. */
 export async function loadLibrary(): Promise<Library> {
   try {
     return await import('@whiskeysockets/baileys')
   } catch (error) {
     if (!(error instanceof Error && /Cannot find (module|package)/.test(error.message))) throw error
-    throw new UsageError(
-      'bots of the provider baileys need the optional package @whiskeysockets/baileys: run "npm ci" with optional dependencies',
-    )
+    throw new UsageError(libraryMissing)
   }
 }
 

@@ -7,6 +7,7 @@ import type { Database } from '../../stores/postgres/database.ts'
 import { statement } from '../../stores/postgres/statement.ts'
 import type { BridgeAccess } from '../provider.ts'
 import { expireLeases } from './leases.ts'
+import { libraryMissing, libraryName } from './library.ts'
 import { adapterVariable, bridgeToken, onThisMachine, restartStatus, webSocketVariable } from './protocol.ts'
 
 const main = join(import.meta.dirname, '../../main.ts')
@@ -69,13 +70,15 @@ export function startBridgeWhenNeeded(options: {
   const { config, database, log, adapterUrl, limits = { idleMs, lookMs } } = options
   const token = bridgeToken(config.ENCRYPTION_KEY)
   const given = config.BAILEYS_BRIDGE_URL
-  if (given !== undefined) return { token, url: async () => given, pid: () => null, stop: async () => undefined }
+  if (given !== undefined)
+    return { token, url: async () => given, problem: () => null, pid: () => null, stop: async () => undefined }
 
   let running: Running | undefined
   let isStopped = false
   let failures = 0
   let notBefore = 0
   let neededAt = 0
+  let hasWarned = false
 
   function start(address: string): void {
     const child = Bun.spawn([process.execPath, main, 'baileys-bridge'], {
@@ -118,7 +121,7 @@ export function startBridgeWhenNeeded(options: {
     if (isNeeded) neededAt = now
     const address = adapterUrl()
     if (isStopped || address === null) return
-    if (isNeeded && running === undefined && now >= notBefore) start(address)
+    if (isNeeded && running === undefined && now >= notBefore && problem() === null) start(address)
     if (running !== undefined && now - neededAt > limits.idleMs) await end()
   }
 
@@ -130,6 +133,14 @@ export function startBridgeWhenNeeded(options: {
     const timer = setTimeout(() => ending.child.kill('SIGKILL'), stopMs)
     await ending.child.exited
     clearTimeout(timer)
+  }
+
+  /** Looked for again each time: it may be installed meanwhile. */
+  function problem(): string | null {
+    const missing = isInstalled() ? null : `This machine cannot connect it: ${libraryMissing}.`
+    if (missing !== null && !hasWarned) log.error(libraryMissing)
+    hasWarned = missing !== null
+    return missing
   }
 
   function lookFailed(error: unknown): void {
@@ -144,12 +155,22 @@ export function startBridgeWhenNeeded(options: {
       if (running === undefined) await look().catch(() => undefined)
       return running?.url ?? null
     },
+    problem: () => (running === undefined ? problem() : null),
     pid: () => running?.child.pid ?? null,
     async stop() {
       isStopped = true
       clearInterval(looking)
       await end()
     },
+  }
+}
+
+function isInstalled(): boolean {
+  try {
+    Bun.resolveSync(libraryName, import.meta.dirname)
+    return true
+  } catch {
+    return false
   }
 }
 

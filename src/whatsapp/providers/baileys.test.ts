@@ -20,7 +20,10 @@ function bridgeOf(answer: (asked: Asked) => Response | Promise<Response>) {
 }
 
 function providerAt(url: string | null): WhatsAppProvider {
-  return baileysProvider({ ...partsWith({}), bridge: { token: 'the-token', url: async () => url } })
+  return baileysProvider({
+    ...partsWith({}),
+    bridge: { token: 'the-token', url: async () => url, problem: () => null },
+  })
 }
 
 const limit = (ms = 5_000) => AbortSignal.timeout(ms)
@@ -159,7 +162,7 @@ describe('a file', () => {
     const pages = bridgeOf(() => new Response('secret'))
     const { url, asked } = bridgeOf(takesAll)
     const provider = baileysProvider({
-      bridge: { token: 't', url: async () => url },
+      bridge: { token: 't', url: async () => url, problem: () => null },
       guardedFetch: makeGuardedFetch({ allowsPrivate: false }),
     })
     const content: OutboundContent = { type: 'image', url: pages.url }
@@ -234,6 +237,14 @@ describe('pairing', () => {
       expect(await providerAt(url).getStatus(bot, limit())).toMatchObject({ kind: 'retry', pace: 'soon' })
     const { url } = bridgeOf(() => new Response(null, { status: 401 }))
     expect(await providerAt(url).connect?.(bot, { phone: null }, limit())).toMatchObject({ kind: 'refused' })
+  })
+
+  test('where the library is not installed a person must act, and is told', async () => {
+    const bridge = { token: 't', url: async () => null, problem: () => 'Install it.' }
+    const provider = baileysProvider({ ...partsWith({}), bridge })
+    expect(await provider.connect?.(bot, { phone: null }, limit())).toEqual({ kind: 'refused', reason: 'Install it.' })
+    const error = { code: 'no_bridge', message: 'Install it.' }
+    expect(await provider.sendMessage(messageOf(), bot, limit())).toEqual({ kind: 'account', error })
   })
 
   test('a session that may not have ended is not taken for one that has', async () => {

@@ -58,7 +58,7 @@ export async function startBridged(): Promise<Bridged> {
   const bridges: Bridge[] = []
 
   function providerOf(url: string | (() => string | null)): WhatsAppProvider {
-    const bridge = { token, url: async () => (typeof url === 'string' ? url : url()) }
+    const bridge = { token, url: async () => (typeof url === 'string' ? url : url()), problem: () => null }
     return baileysProvider({ bridge, guardedFetch: makeGuardedFetch({ allowsPrivate: true }) })
   }
 
@@ -103,7 +103,7 @@ export async function startBridged(): Promise<Bridged> {
 
 function startTestAdapter(token: string): TestAdapter & { stop(): Promise<void> } {
   const reader = baileysProvider({
-    bridge: { token, url: async () => null },
+    bridge: { token, url: async () => null, problem: () => null },
     guardedFetch: makeGuardedFetch({ allowsPrivate: true }),
   })
   const taken = { messages: [], statuses: [], connection: null, ignored: [] } as {

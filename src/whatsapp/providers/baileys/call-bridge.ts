@@ -6,8 +6,11 @@ import { parseJson } from '../read-body.ts'
 /** What is asked of the session of a bot: a POST where there is a body, else a GET. */
 export type BridgeCall = { readonly path: string; readonly body?: object }
 
-/** How a call ended; `starting`: there is no bridge yet. */
-export type BridgeAnswer = Posted | { readonly kind: 'starting' }
+/** How a call ended; `starting`: there is no bridge yet; `impossible`: nor will there be, until a person acts. */
+export type BridgeAnswer =
+  | Posted
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'impossible'; readonly reason: string }
 
 export type BridgeCalls = {
   call(botId: string, call: BridgeCall, signal: AbortSignal): Promise<BridgeAnswer>
@@ -29,6 +32,11 @@ export function makeBridgeCalls(bridge: BridgeAccess | undefined): BridgeCalls {
 
   async function baseOf(botId: string): Promise<string | null> {
     return elsewhere.get(botId) ?? (await bridge?.url()) ?? null
+  }
+
+  function absent(): BridgeAnswer {
+    const reason = bridge?.problem?.() ?? null
+    return reason === null ? { kind: 'starting' } : { kind: 'impossible', reason }
   }
 
   /** What a bridge of ours wrote into the database: only bridges that show the token are asked. */
@@ -70,7 +78,7 @@ export function makeBridgeCalls(bridge: BridgeAccess | undefined): BridgeCalls {
       const known = await callElsewhere(botId, call, signal)
       if (known !== null) return known
       const base = (await bridge?.url()) ?? null
-      if (base === null) return { kind: 'starting' }
+      if (base === null) return absent()
       const answer = await callAt(base, botId, call, signal)
       if (answer.kind !== 'answered' || answer.status !== 421) return answer
       const other = note(botId, parseJson(answer.text))
@@ -87,7 +95,7 @@ export function makeBridgeCalls(bridge: BridgeAccess | undefined): BridgeCalls {
     },
     async putPart(botId, name, offset, bytes, signal) {
       const base = await baseOf(botId)
-      if (base === null) return { kind: 'starting' }
+      if (base === null) return absent()
       try {
         const headers = { ...headersOf(bridge), 'content-type': 'application/octet-stream' }
         const url = `${base}/files/${name}?offset=${offset}`

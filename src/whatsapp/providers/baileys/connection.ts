@@ -35,6 +35,7 @@ export const startingReason = 'The bridge to WhatsApp Web is starting.'
 
 function connectionIn(answer: BridgeAnswer): Connection {
   if (answer.kind === 'starting') return { kind: 'retry', pace: 'soon', reason: startingReason }
+  if (answer.kind === 'impossible') return { kind: 'refused', reason: answer.reason }
   if (answer.kind === 'failed')
     return { kind: 'retry', pace: 'soon', reason: 'The bridge to WhatsApp Web cannot be reached.' }
   if (answer.status === 401) return { kind: 'refused', reason: otherKey }

@@ -60,6 +60,7 @@ async function give(
       if (offset + part.length > bytesMax) return failed('file_too_large', 'The file is larger than WhatsApp takes.')
       const answer = await calls.putPart(bot.id, name, offset, part, signal)
       if (answer.kind === 'starting') return retry('bridge_starting', startingReason)
+      if (answer.kind === 'impossible') return { kind: 'account', error: { code: 'no_bridge', message: answer.reason } }
       // Nothing of the message has left, whatever became of its file.
       if (answer.kind === 'failed') return failedCall({ ...answer, tookNothing: true }, 'The bridge to WhatsApp Web')
       if (answer.status !== 204)

@@ -163,7 +163,10 @@ test('how the session stands', () => {
 })
 
 describe('whatever comes', () => {
-  const provider = baileysProvider({ ...partsWith({}), bridge: { token: 'the-token', url: async () => null } })
+  const provider = baileysProvider({
+    ...partsWith({}),
+    bridge: { token: 'the-token', url: async () => null, problem: () => null },
+  })
   const headers = { authorization: 'Bearer the-token' }
 
   test('only who shows the token is read', () => {

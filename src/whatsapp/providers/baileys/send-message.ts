@@ -41,6 +41,7 @@ function isMedia(content: OutboundMessage['content']): content is Media {
 function resultOf(answer: BridgeAnswer): SendResult {
   if (answer.kind === 'starting')
     return { kind: 'retry', pace: 'soon', error: { code: 'bridge_starting', message: startingReason } }
+  if (answer.kind === 'impossible') return { kind: 'account', error: { code: 'no_bridge', message: answer.reason } }
   if (answer.kind === 'failed') return failedCall(answer, who)
   if (answer.status === 401) return { kind: 'account', error: { code: 'other_key', message: otherKey } }
   const parsed = v.safeParse(sendAnswerSchema, parseJson(answer.text))
