@@ -59,6 +59,8 @@ type Role = {
   readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>
   readonly sockets?: SocketHandlers
   readonly grpcAddress?: string | undefined
+  /** Called with the address that the role is reached at. */
+  readonly onListening?: (url: string) => void
   /** Called when nothing new comes in: ends what does not end by itself, while requests under way are still answered. */
   readonly drain?: () => void
   /** Called after the last answer. */
@@ -140,6 +142,7 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
       running.push(one)
       one.server = listen(config, name, one.role)
       urls[name] = one.server.url
+      one.role.onListening?.(one.server.url)
       const { grpcAddress } = one.role
       log.info(
         { role: name, url: one.server.url, ...(grpcAddress !== undefined && { grpc: grpcAddress }) },

@@ -25,6 +25,7 @@ export type Claimed = {
   readonly tenant_id: string
   readonly id: string
   readonly bot_id: string
+  readonly via_bot_id: string | null
   readonly customer_id: string
   readonly state: ConversationState | null
   readonly flow_id: string | null
@@ -40,6 +41,7 @@ const claimedRow = {
   tenant_id: 'uuid',
   id: 'uuid',
   bot_id: 'uuid',
+  via_bot_id: nullable('uuid'),
   customer_id: 'uuid',
   state: nullableJson<ConversationState>(),
   flow_id: nullable('uuid'),
@@ -51,7 +53,7 @@ const claimedRow = {
   customer_variables: json<JsonObject>(),
 } as const
 
-const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.customer_id, c.state, b.flow_id, f.published_version, c.last_message_at,
+const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.via_bot_id, c.customer_id, c.state, b.flow_id, f.published_version, c.last_message_at,
       k.name as customer_name, k.phone as customer_phone, k.email as customer_email, k.variables as customer_variables`
 
 const claimedTables = `conversations c

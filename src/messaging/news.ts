@@ -109,11 +109,11 @@ export function tellOfFailure(feed: Feed, conversation: Claimed, message: Status
 }
 
 function conversationEvent(conversation: Claimed): FeedEvent {
-  const { id, bot_id, customer_id, customer_name, customer_phone, state, last_message_at } = conversation
+  const { id, bot_id, via_bot_id, customer_id, customer_name, customer_phone, state, last_message_at } = conversation
   return {
     type: 'conversation.updated',
     data: {
-      ...{ id, bot_id, customer_id },
+      ...{ id, bot_id, via_bot_id, customer_id },
       customer: { id: customer_id, name: customer_name, phone: customer_phone },
       status: (state ?? initialState).status,
       ...placeOf(state),

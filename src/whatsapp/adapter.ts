@@ -18,6 +18,7 @@ import type { Files } from '../stores/files.ts'
 import type { Health } from '../stores/health.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { RequestGate } from '../stores/request-gate.ts'
+import { type BridgeSettings, startBridgeWhenNeeded } from './baileys/start-bridge.ts'
 import { makeBotCache } from './bot-cache.ts'
 import { startChecks } from './check-bots.ts'
 import { startMediaFetches } from './fetch-media.ts'
@@ -44,7 +45,8 @@ type Options = {
     | 'SEND_SETTLE_SECONDS'
     | 'ADAPTER_GRPC_PORT'
   > &
-    GrpcOptions['config']
+    GrpcOptions['config'] &
+    BridgeSettings
   readonly database: Database
   readonly bus: Bus
   readonly gate: RequestGate
@@ -63,7 +65,10 @@ type Options = {
 /** The role that speaks with the providers: takes webhooks in, carries the outbox out, and asks whether bots may send. */
 export async function startAdapter(options: Options) {
   const { config, database, bus, clock, sealer } = options
+  let ownUrl: string | null = null
+  const bridge = startBridgeWhenNeeded({ ...options, adapterUrl: () => ownUrl })
   const providers = makeProviders({
+    bridge,
     config: {
       ...config,
       OFFICIAL_BASE_URL: config.OFFICIAL_BASE_URL ?? null,
@@ -98,11 +103,16 @@ export async function startAdapter(options: Options) {
   }
   const grpc = await openGrpc(inbound, options).catch(async (error: unknown) => {
     await endWork()
+    await bridge.stop()
     throw error
   })
   return {
     fetch: adapterRoutes(inbound, options).fetch,
     grpcAddress: grpc?.address,
+    // The bridge is told where to bring what it hears.
+    onListening(url: string) {
+      ownUrl = url
+    },
     // What goes out does not wait for the last webhook that comes in.
     drain() {
       grpc?.drain()
@@ -112,6 +122,7 @@ export async function startAdapter(options: Options) {
       await grpc?.stop()
       await inbound.drain()
       await endWork()
+      await bridge.stop()
       bots.close()
     },
   }

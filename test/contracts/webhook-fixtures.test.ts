@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeSealer } from '../../src/lib/crypto.ts'
 import { uuids } from '../../src/lib/ids.ts'
+import { disconnectBot } from '../../src/messaging/bot-status.ts'
 import { createBot } from '../../src/messaging/bots.ts'
+import { bridgeToken } from '../../src/whatsapp/baileys/protocol.ts'
 import type { Webhook } from '../../src/whatsapp/provider.ts'
 import { botWith, partsWith } from '../../src/whatsapp/providers/provider.fixture.ts'
 import { makeProviders } from '../../src/whatsapp/providers/providers.ts'
@@ -74,6 +76,7 @@ const statuses: Readonly<Record<string, readonly [status: string, code?: string]
 const ownCodes: Readonly<Record<string, string>> = {
   'meta.status-failed.json': '131047',
   'twilio.status-failed.txt': '63018',
+  'baileys.status-error.json': '463',
 }
 
 /** What is no message and no status. */
@@ -86,6 +89,10 @@ const others: Readonly<Record<string, { connection?: string; ignored?: readonly 
   'evolution.logout-instance.json': { connection: 'logged_out' },
   'evolution.qrcode-updated.json': { connection: 'pairing' },
   'evolution.qrcode-updated-pairing-code.json': { connection: 'pairing' },
+  'baileys.connection-connecting.json': { connection: 'connecting' },
+  'baileys.connection-open.json': { connection: 'connected' },
+  'baileys.connection-close-loggedout.json': { connection: 'logged_out' },
+  'baileys.connection-pairing.json': { connection: 'pairing' },
   'evolution.messages-delete.json': { ignored: ['other_event'] },
   'evolution.presence-update.json': { ignored: ['other_event'] },
   'evolution.send-message.json': { ignored: ['own_message'] },
@@ -102,7 +109,10 @@ function payload(file: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(readFileSync(join(directory, file)))
 }
 
-const providers = makeProviders(partsWith({}))
+const providers = makeProviders({
+  ...partsWith({}),
+  bridge: { token: bridgeToken(encryptionKey), url: async () => null },
+})
 const url = 'https://hooks.example.test/webhooks/x/y'
 
 async function read(file: string): Promise<Webhook> {
@@ -130,7 +140,8 @@ describe('every payload is read to what it says', () => {
       const { kind, side } = partsOf(file)
       const found = await read(file)
       const content = ownContents[file] ?? contents[kind]
-      const [status, code = ownCodes[file]] = statuses[kind] ?? []
+      const [status, usualCode] = statuses[kind] ?? []
+      const code = ownCodes[file] ?? usualCode
       const { connection = null, ignored = [] } = others[file] ?? {}
       expect(found.messages.map(one => one.content)).toMatchObject(content === undefined ? [] : [content])
       for (const { sender, media } of found.messages) {
@@ -159,10 +170,14 @@ describe('whatever becomes of a payload on the way', () => {
     const name = provider as SigningProvider
     const config = { ...fixtureConfigs[name], ...(flavour !== undefined && { flavour }) }
     const { tenantId } = shop.shop
-    const made = await shop.app.database.transaction({ role: 'app', tenantId }, tx =>
-      createBot(tx, uuids, makeSealer(encryptionKey), tenantId, { name: side, provider: name, config, flow_id: null }),
-    )
-    if (made.kind !== 'written') throw new Error(`the bot at ${side} was refused`)
+    const made = await shop.app.database.transaction({ role: 'app', tenantId }, async tx => {
+      const fields = { name: side, provider: name, config, flow_id: null }
+      const written = await createBot(tx, uuids, makeSealer(encryptionKey), tenantId, fields)
+      if (written.kind !== 'written') throw new Error(`the bot at ${side} was refused`)
+      // It takes what comes, and nobody asks its provider for it.
+      await disconnectBot(tx, tenantId, written.bot.id)
+      return written
+    })
     return `/webhooks/${name}/${made.bot.id}`
   }
 

@@ -1,6 +1,9 @@
 import { createHash, createHmac } from 'node:crypto'
 import type { ProviderName } from '../../src/messaging/bot-config.ts'
 
+import { bridgeToken } from '../../src/whatsapp/baileys/protocol.ts'
+import { encryptionKey } from './seed.ts'
+
 // Webhooks as each provider makes them: what a bot must be set to, and what proves where a body comes from. Written from
 // the providers' documents, apart from what checks it.
 
@@ -14,6 +17,7 @@ export const fixtureConfigs = {
     from: '+447700900100',
   },
   evolution: { base_url: 'http://127.0.0.1:1', api_key: 'key', instance: 'shop-1', webhook_token: 'webhook-token' },
+  baileys: {},
 } as const satisfies Partial<Record<ProviderName, Readonly<Record<string, string>>>>
 
 export type SigningProvider = keyof typeof fixtureConfigs
@@ -36,6 +40,8 @@ export function proofOf(provider: SigningProvider, body: Uint8Array, url: string
       }
     case 'evolution':
       return { 'content-type': 'application/json', 'x-webhook-token': fixtureConfigs.evolution.webhook_token }
+    case 'baileys':
+      return { 'content-type': 'application/json', authorization: `Bearer ${bridgeToken(encryptionKey)}` }
   }
 }
 
