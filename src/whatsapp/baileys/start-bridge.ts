@@ -144,7 +144,7 @@ export function startBridgeWhenNeeded(options: {
   }
 
   function lookFailed(error: unknown): void {
-    log.warn({ error: messageOf(error) }, 'looking after the Baileys bridge failed')
+    if (!isStopped) log.warn({ error: messageOf(error) }, 'looking after the Baileys bridge failed')
   }
 
   const looking = setInterval(() => void look().catch(lookFailed), limits.lookMs)
