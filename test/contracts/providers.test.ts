@@ -88,7 +88,7 @@ function describeSide(side: Side): void {
   describe(side.name, () => {
     const open = () => side.open(shop, String(customers++))
 
-    test('a message is taken and answered, and its ticks climb to read', async () => {
+    test.concurrent('a message is taken and answered, and its ticks climb to read', async () => {
       const line = await open()
       await line.say('hello')
       expect(texts(await line.shown(1))).toEqual(['You said: hello'])
@@ -102,7 +102,7 @@ function describeSide(side: Side): void {
       expect(row.name).not.toBe('')
     }, 30_000)
 
-    test('buttons and lists can be answered, tapped or by their number', async () => {
+    test.concurrent('buttons and lists can be answered, tapped or by their number', async () => {
       const line = await open()
       const answer = (id: string, title: string, number: string) =>
         line.say(side.choices === 'tapped' ? { type: 'choice', id, title } : number)
@@ -117,25 +117,25 @@ function describeSide(side: Side): void {
       expect(texts(await line.shown(4)).at(-1)).toBe('You chose leek.')
     }, 30_000)
 
-    test('a message that comes many times is answered once', async () => {
+    test.concurrent('a message that comes many times is answered once', async () => {
       const line = await open()
-      await line.setFaults([{ kind: 'duplicate', copies: 10, count: 1 }])
+      await line.addFaults([{ kind: 'duplicate', copies: 10, count: 1 }])
       await line.say('hello')
       await line.say('again')
       expect(texts(await line.shown(2))).toEqual(['You said: hello', 'You said: again'])
     }, 30_000)
 
-    test('a provider that is busy, then broken, gets the answer once, after the tries', async () => {
+    test.concurrent('a provider that is busy, then broken, gets the answer once, after the tries', async () => {
       const line = await open()
-      await line.setFaults([side.busy, { kind: '500' }])
+      await line.addFaults([side.busy, { kind: '500' }])
       await line.say('hello')
       expect(texts(await line.shown(1))).toEqual(['You said: hello'])
       await settled(line, 'delivered')
     }, 30_000)
 
-    test('an answer that never comes leaves a message unknown, never sent twice', async () => {
+    test.concurrent('an answer that never comes leaves a message unknown, never sent twice', async () => {
       const line = await open()
-      await line.setFaults([{ kind: 'hang' }])
+      await line.addFaults([{ kind: 'hang' }])
       await line.say('hello')
       await until(async () => ['unknown', 'delivered'].includes((await statusesOf(line))[0] ?? ''))
       expect(texts(await line.shown(1))).toEqual(['You said: hello'])
@@ -143,7 +143,7 @@ function describeSide(side: Side): void {
       expect((await line.shown(1)).length).toBe(1)
     }, 30_000)
 
-    test('a key that is refused stops the bot with a reason, and what it has to say waits', async () => {
+    test.concurrent('a key that is refused stops the bot with a reason, and what it has to say waits', async () => {
       const line = await open()
       await line.say('hello')
       await line.shown(1)
@@ -155,16 +155,16 @@ function describeSide(side: Side): void {
       expect((await statusesOf(line)).at(-1)).toBe('queued')
     }, 30_000)
 
-    test('what a customer cannot be reached by fails with a reason', async () => {
+    test.concurrent('what a customer cannot be reached by fails with a reason', async () => {
       const line = await open()
-      await line.setFaults([{ kind: 'undeliverable' }])
+      await line.addFaults([{ kind: 'undeliverable' }])
       await line.say('hello')
       await until(async () => (await statusesOf(line))[0] === 'failed')
       const [row] = await shop.admin`select error from messages where bot_id = ${line.botId} and direction = 'outbound'`
       expect(row.error.message.length).toBeGreaterThan(10)
     }, 30_000)
 
-    test('a place, contacts and a long text are shown, in their order', async () => {
+    test.concurrent('a place, contacts and a long text are shown, in their order', async () => {
       const line = await open()
       await line.say('hello')
       await line.shown(1)

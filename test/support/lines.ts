@@ -19,7 +19,8 @@ export type Line = {
   shown(count: number): Promise<readonly ChatMessage[]>
   /** The customer opens the chat. */
   read(): Promise<void>
-  setFaults(faults: readonly object[]): Promise<void>
+  /** What goes wrong at the provider next, with this bot. */
+  addFaults(faults: readonly object[]): Promise<void>
   /** The provider takes the bot's key no more. */
   revoke(): Promise<void>
 }
@@ -138,7 +139,11 @@ async function open(side: EmulatedSide, shop: Installation, customer: string): P
     say: content => phone.say(customer, content),
     shown: count => phone.replies(customer, count),
     read: async () => void (await fetch(`${control}/chats/${id}/${customer}/read`, { method: 'POST' })),
-    setFaults: faults => phone.setFaults(faults.map(fault => ({ ...fault, number: id }))),
+    addFaults: faults =>
+      post(
+        `${control}/faults`,
+        faults.map(fault => ({ ...fault, number: id })),
+      ),
     revoke: async () => void (await register({ ...webhook, ...side.revoked })),
   }
 }
