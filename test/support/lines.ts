@@ -1,9 +1,11 @@
 import { makeSealer } from '../../src/lib/crypto.ts'
 import { uuids } from '../../src/lib/ids.ts'
 import type { ProviderName } from '../../src/messaging/bot-config.ts'
+import { findPairing } from '../../src/messaging/bot-pairings.ts'
 import { createBot } from '../../src/messaging/bots.ts'
 import { type ChatMessage, type Installation, phoneOf, until } from './installation.ts'
 import { encryptionKey } from './seed.ts'
+import type { WhatsAppWeb } from './whatsapp-web/server.ts'
 
 /** The program's address as the providers know it: the emulator delivers to where it really is. */
 export const publicUrl = 'https://hooks.example.test'
@@ -31,8 +33,8 @@ export type Side = {
   readonly provider: ProviderName
   /** What the customer's phone shows of buttons and lists. */
   readonly choices: 'tapped' | 'numbered'
-  /** A fault by which the provider says, at once, that it is too busy just now. */
-  readonly busy: object
+  /** A fault by which the provider says, at once, that it is too busy just now; null where there is no such thing. */
+  readonly busy: object | null
   open(shop: Installation, customer: string): Promise<Line>
 }
 
@@ -148,9 +150,63 @@ async function open(side: EmulatedSide, shop: Installation, customer: string): P
   }
 }
 
+/** WhatsApp Web, by way of the bridge: the real library, and a server of our own at the other end. */
+export function webSide(web: WhatsAppWeb): Side {
+  const side = { name: 'baileys', provider: 'baileys', choices: 'numbered', busy: null } as const
+  return { ...side, open: (shop, customer) => openWeb(side, web, shop, customer) }
+}
+
+async function openWeb(
+  side: Pick<Side, 'name' | 'provider'>,
+  web: WhatsAppWeb,
+  shop: Installation,
+  phone: string,
+): Promise<Line> {
+  const account = web.account(String(numbers++))
+  const customer = web.customer(phone)
+  const botId = await addBot(shop, side, {})
+  await until(async () => (await statusOf(shop, botId)) === 'qr', 30_000)
+  const { tenantId } = shop.shop
+  const pairing = await shop.app.database.transaction({ role: 'worker' }, tx =>
+    findPairing(tx, makeSealer(encryptionKey), tenantId, botId),
+  )
+  account.scan(pairing?.qr ?? '')
+  await until(async () => (await statusOf(shop, botId)) === 'connected')
+  await until(() => account.hasKeys())
+  const told = new Set<string>()
+  return {
+    botId,
+    customer: phone,
+    async say(content) {
+      if (typeof content !== 'string') throw new Error('a customer writes texts here')
+      await customer.write(account, { conversation: content })
+    },
+    async shown(count) {
+      await until(() => customer.received.length >= count)
+      // As a phone does: what it shows, it has.
+      for (const { id } of customer.received.filter(one => !told.has(one.id))) customer.receipt(account, id)
+      for (const { id } of customer.received) told.add(id)
+      return customer.received.map(({ id, message }, seq) => ({
+        ...{ seq, id, direction: 'outbound', status: 'delivered' },
+        content: { ...message, type: 'web', text: message.extendedTextMessage?.text ?? message.conversation ?? '' },
+      }))
+    },
+    async read() {
+      for (const { id } of customer.received) customer.receipt(account, id, 'read')
+    },
+    async addFaults(faults) {
+      for (const fault of faults) {
+        if (!('kind' in fault) || fault.kind !== 'undeliverable') throw new Error('there is no such fault here')
+        customer.refuse('479')
+      }
+    },
+    revoke: async () => account.logOut(),
+  }
+}
+
 async function addBot(
   shop: Installation,
-  { name, provider }: EmulatedSide,
+  { name, provider }: Pick<Side, 'name' | 'provider'>,
   config: Readonly<Record<string, string>>,
 ): Promise<string> {
   const { tenantId, flowId } = shop.shop
