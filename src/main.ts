@@ -48,6 +48,7 @@ program
     const bridge = await runBridge(config, log, process.env, () => void stopAnd(restartStatus))
     // The adapter that started it has ended, however it did.
     process.on('disconnect', () => void stopAnd(0))
+    if (process.send !== undefined && !process.connected) void stopAnd(0)
     untilSignal(() => bridge.stop())
   })
 

@@ -107,6 +107,30 @@ test.skipIf(isMissing)(
   },
 )
 
+test.skipIf(isMissing)(
+  'a session whose keys are of another ENCRYPTION_KEY says so, and is paired anew once it is logged out',
+  async () => {
+    const { admin, adapter } = bridged
+    const bot = await bridged.makeBot()
+    const first = bridged.startBridge()
+    await bridged.pair(bridged.providerOf(first.url), bot, '12025550125')
+    adapter.refuseWith = 503
+    await bridged.web.customer('12025550165').write(bridged.web.account('12025550125'), { conversation: 'lost' })
+    await until(async () => (await waiting(bot)) === 1)
+    await first.stop()
+    adapter.refuseWith = null
+    await admin`update provider_session_keys set sealed = sealed || 'x'::bytea where bot_id = ${bot.id}`
+    await admin`update provider_session_events set sealed = sealed || 'x'::bytea where bot_id = ${bot.id}`
+    const second = bridged.startBridge()
+    const provider = bridged.providerOf(second.url)
+    await until(async () => (await provider.getStatus(bot, limit())).kind === 'refused')
+    await provider.disconnect?.(bot, { isLogout: true }, limit())
+    await bridged.pair(provider, bot, '12025550125')
+    await until(async () => (await waiting(bot)) === 0)
+    await second.stop()
+  },
+)
+
 async function waiting(bot: ProviderBot): Promise<number> {
   const [row] = await bridged.admin`select count(*)::int as rows from provider_session_events where bot_id = ${bot.id}`
   return row.rows

@@ -343,3 +343,49 @@ test.skipIf(isMissing)('a session that another program takes over is not fought 
   await Bun.sleep(1_000)
   expect(web.account('12025550114').logins()).toBe(logins)
 })
+
+test.skipIf(isMissing)('a bridge answers only who has its token, and says what is wrong with a request', async () => {
+  const bot = await bridged.makeBot({ status: 'disconnected' })
+  const ask = (path: string, init: RequestInit = {}, token = bridged.token) =>
+    fetch(`${bridge.url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } })
+  for (const path of [`/sessions/${bot.id}`, '/files/x']) expect((await ask(path, {}, 'another')).status).toBe(401)
+  expect((await fetch(`${bridge.url}/sessions/${bot.id}`)).status).toBe(401)
+  expect((await fetch(`${bridge.url}/health`)).status).toBe(200)
+  expect(await (await fetch(`${bridge.url}/metrics`)).text()).toContain('db_query_duration_seconds')
+  expect((await ask('/sessions/nobody')).status).toBe(404)
+  expect((await ask(`/sessions/${crypto.randomUUID()}`)).status).toBe(404)
+  const post = (path: string, body: object) =>
+    ask(`/sessions/${bot.id}/${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    })
+  expect((await post('connect', { phone: 'my phone' })).status).toBe(422)
+  expect((await post('messages', {})).status).toBe(422)
+  const name = 'a'.repeat(64)
+  const put = (offset: number | string, bytes: string, file = name) =>
+    ask(`/files/${file}?offset=${offset}`, { method: 'PUT', body: bytes }).then(answer => answer.status)
+  expect(await put(0, 'first')).toBe(204)
+  expect(await put(5, 'second')).toBe(204)
+  expect(await put(5, 'again')).toBe(409)
+  expect(await put('x', 'y')).toBe(400)
+  expect(await put(0, 'y', '..%2F..%2Fetc')).toBe(400)
+  expect(await put(200 * 1024 * 1024, 'y')).toBe(413)
+})
+
+test.skipIf(isMissing)(
+  'that a message was read is shown to the customer, and that an answer is being written',
+  async () => {
+    const { web, adapter } = bridged
+    const bot = await bridged.makeBot()
+    await bridged.pair(provider, bot, '12025550115')
+    const account = web.account('12025550115')
+    const id = await web.customer('12025550155').write(account, { conversation: 'hi' })
+    await until(() => adapter.taken.messages.some(message => message.providerMessageId === id))
+    const from = { kind: 'phone' as const, value: '+12025550155' }
+    await provider.markRead?.({ providerMessageId: id, from, isTyping: true }, bot, limit())
+    const seen = () => account.stanzas().map(stanza => [stanza.tag, stanza.attrs.id, stanza.attrs.type])
+    await until(() => seen().some(([tag, of, type]) => tag === 'receipt' && of === id && type?.startsWith('read')))
+    await until(() => seen().some(([tag]) => tag === 'chatstate'))
+  },
+)

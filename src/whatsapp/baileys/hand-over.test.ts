@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { until } from '../../../test/support/installation.ts'
-import { makeLog } from '../../lib/log.ts'
+import { makeTestLog } from '../../../test/support/log.ts'
 import { startHandOver } from './hand-over.ts'
 import type { SessionEvents, WaitingEvent } from './session-events.ts'
 
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 
 /** Events as the table has them, with how many wait beside those that are given. */
 function eventsOf(waiting: WaitingEvent[], more = () => 0): SessionEvents {

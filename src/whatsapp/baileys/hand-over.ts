@@ -28,6 +28,8 @@ const retryMaxMs = 30_000
 /** Between two looks at what becomes due by itself. */
 const pollMs = 10_000
 
+type ReadableEvent = WaitingEvent & { readonly data: string }
+
 /** The adapter's answers that mean that it will never take this one. */
 const refusals: ReadonlySet<number> = new Set([400, 413, 422])
 
@@ -69,7 +71,7 @@ export function startHandOver(options: {
 
   async function handOver(): Promise<boolean> {
     await tellConnection()
-    const due = within(await events.due(batchMax))
+    const due = within(await readable(await events.due(batchMax)))
     for (const run of runsOf(due)) await handRun(run)
     if (isFull && due.length < batchMax) free()
     return due.length > 0
@@ -84,8 +86,17 @@ export function startHandOver(options: {
     allTold.resolve()
   }
 
+  /** Without those that nobody can open any more. */
+  async function readable(due: readonly WaitingEvent[]): Promise<readonly ReadableEvent[]> {
+    const lost = due.filter(event => event.data === null)
+    if (lost.length > 0)
+      log.error({ bot_id: botId, lost: lost.length }, 'events cannot be opened: they are of another ENCRYPTION_KEY')
+    await events.delete(lost.map(event => event.seq))
+    return due.flatMap(({ data, ...event }) => (data === null ? [] : [{ ...event, data }]))
+  }
+
   /** One that the adapter cannot take holds up those behind it for ever: alone, it is left out. */
-  async function handRun(run: readonly WaitingEvent[]): Promise<void> {
+  async function handRun(run: readonly ReadableEvent[]): Promise<void> {
     const status = await postRun(run)
     const [first] = run
     if (refusals.has(status) && run.length > 1) {
@@ -98,7 +109,7 @@ export function startHandOver(options: {
     await events.delete(run.map(event => event.seq))
   }
 
-  function postRun(run: readonly WaitingEvent[]): Promise<number> {
+  function postRun(run: readonly ReadableEvent[]): Promise<number> {
     const data = run.map(event => event.data).join(',')
     const isMessages = run[0]?.kind === 'message'
     return isMessages
@@ -170,7 +181,7 @@ export function startHandOver(options: {
 }
 
 /** As many as fit into one body. */
-function within(events: readonly WaitingEvent[]): readonly WaitingEvent[] {
+function within(events: readonly ReadableEvent[]): readonly ReadableEvent[] {
   let length = 0
   const end = events.findIndex((event, index) => {
     length += event.data.length
@@ -180,8 +191,8 @@ function within(events: readonly WaitingEvent[]): readonly WaitingEvent[] {
 }
 
 /** Neighbours of one kind, together. */
-function runsOf(events: readonly WaitingEvent[]): WaitingEvent[][] {
-  const runs: WaitingEvent[][] = []
+function runsOf(events: readonly ReadableEvent[]): ReadableEvent[][] {
+  const runs: ReadableEvent[][] = []
   for (const event of events) {
     const last = runs.at(-1)
     if (last?.[0]?.kind === event.kind) last.push(event)

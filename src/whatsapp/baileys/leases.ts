@@ -107,10 +107,11 @@ const want = statement({
 const standStill = statement({
   name: 'baileys_session_end',
   params: ['bot_id', 'state', 'reason'],
-  row: {},
+  row: { tenant_id: 'uuid', bot_id: 'uuid' },
   sql: `update provider_sessions s set state = $2, reason = $3
     from bots b where b.id = $1 and s.tenant_id = b.tenant_id and s.bot_id = b.id
-      and (s.owner is null or s.lease_expires_at <= now())`,
+      and (s.owner is null or s.lease_expires_at <= now())
+    returning s.tenant_id, s.bot_id`,
 })
 
 const find = statement({
@@ -200,9 +201,17 @@ export async function wantSession(database: Database, botId: string): Promise<vo
   await database.transaction({ role: 'worker' }, tx => tx.run(want, { bot_id: botId }))
 }
 
-/** Brings a session to a standstill that nobody has. */
-export async function endSession(database: Database, botId: string, { state, reason }: Standstill): Promise<void> {
-  await database.transaction({ role: 'worker' }, tx => tx.run(standStill, { bot_id: botId, state, reason }))
+/** Brings a session to a standstill that nobody has. `forgets`: deletes its keys too. */
+export async function endSession(
+  database: Database,
+  botId: string,
+  { state, reason }: Standstill,
+  forgets = false,
+): Promise<void> {
+  await database.transaction({ role: 'worker' }, async tx => {
+    const [ended] = await tx.run(standStill, { bot_id: botId, state, reason })
+    if (ended !== undefined && forgets) await tx.run(forgetKeys, ended)
+  })
 }
 
 /** Null where there is no such bot of Baileys. */

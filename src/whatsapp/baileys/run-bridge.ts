@@ -25,7 +25,7 @@ export async function runBridge(
 ): Promise<BridgeProcess> {
   silenceConsole()
   // An adapter starts it with its own address, and is told this one's through the channel between them.
-  const isChild = Boolean(environment[adapterVariable])
+  const isChild = process.send !== undefined && Boolean(environment[adapterVariable])
   const target = config.DATABASE_URL ?? findRunningPostgres(config.DASHOFFICE_DATA_DIR, config.DATABASE_PASSWORD)
   if (target === undefined)
     throw new UsageError('DATABASE_URL is unset, and no embedded PostgreSQL runs: start the adapter first')

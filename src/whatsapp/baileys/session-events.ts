@@ -15,8 +15,8 @@ export type SessionEvent = {
   readonly waitMs: number
 }
 
-/** An event that is to be handed over. */
-export type WaitingEvent = { readonly seq: number; readonly kind: SessionEvent['kind']; readonly data: string }
+/** An event that is to be handed over. `data`: null where it cannot be opened, under another ENCRYPTION_KEY. */
+export type WaitingEvent = { readonly seq: number; readonly kind: SessionEvent['kind']; readonly data: string | null }
 
 // One that waits takes the place of what was known before; one that is complete is not undone by what waits.
 const insert = statement({
@@ -66,6 +66,14 @@ export function makeSessionEvents(database: Database, sealer: Sealer, lease: Lea
   const bot = { tenant_id: lease.tenantId, bot_id: lease.botId }
   const contextOf = (kind: string, id: string) => `${lease.botId}/event/${kind}/${id}`
 
+  function open(sealed: Uint8Array, context: string): string | null {
+    try {
+      return sealer.open(sealed, context)
+    } catch {
+      return null
+    }
+  }
+
   async function write(tx: Transaction, { kind, id, data, waitMs }: SessionEvent): Promise<void> {
     const sealed = Buffer.from(sealer.seal(data, contextOf(kind, id))).toString('base64')
     await tx.run(insert, { ...bot, kind, id, sealed, wait_ms: waitMs })
@@ -79,7 +87,7 @@ export function makeSessionEvents(database: Database, sealer: Sealer, lease: Lea
       return rows.map(({ seq, kind, id, sealed }) => ({
         seq,
         kind: kind === 'message' ? 'message' : 'status',
-        data: sealer.open(sealed, contextOf(kind, id)),
+        data: open(sealed, contextOf(kind, id)),
       }))
     },
     async delete(seqs) {

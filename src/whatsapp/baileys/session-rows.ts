@@ -51,8 +51,13 @@ const prune = statement({
       order by updated_at desc, id offset $4)`,
 })
 
+/** A value that was sealed under another ENCRYPTION_KEY, or changed. */
+export class UnreadableRow extends Error {
+  override readonly name = 'UnreadableRow'
+}
+
 export type SessionRows = {
-  /** Those that are there, by id. Reading takes no lease: an owner that lost it writes nothing of what it read. */
+  /** Throws `UnreadableRow`. Those that are there, by id. Reading takes no lease: an owner that lost it writes nothing of what it read. */
   find(type: string, ids: readonly string[]): Promise<Map<string, string>>
   /** All changes, and what `more` does, in one transaction. Throws `LeaseLost`. */
   save(changes: readonly RowChange[], more?: (tx: Transaction) => Promise<void>): Promise<void>
@@ -66,6 +71,14 @@ export function makeSessionRows(database: Database, sealer: Sealer, lease: Lease
   const bot = { tenant_id: lease.tenantId, bot_id: lease.botId }
   // A value cannot be moved to another row, or to another bot.
   const contextOf = (type: string, id: string) => `${lease.botId}/${type}/${id}`
+
+  function open(sealed: Uint8Array, context: string): string {
+    try {
+      return sealer.open(sealed, context)
+    } catch {
+      throw new UnreadableRow(`A row of the session of bot ${lease.botId} cannot be opened`)
+    }
+  }
 
   async function write(tx: Transaction, changes: readonly RowChange[]): Promise<void> {
     const gone = changes.filter(change => change.text === null)
@@ -85,7 +98,7 @@ export function makeSessionRows(database: Database, sealer: Sealer, lease: Lease
     async find(type, ids) {
       if (ids.length === 0) return new Map()
       const rows = await database.read({ role: 'worker' }, tx => tx.run(select, { ...bot, type, ids }))
-      return new Map(rows.map(({ id, sealed }) => [id, sealer.open(sealed, contextOf(type, id))]))
+      return new Map(rows.map(({ id, sealed }) => [id, open(sealed, contextOf(type, id))]))
     },
     async save(changes, more) {
       await underLease(database, lease, async tx => {

@@ -17,7 +17,7 @@ import { ackReceipt } from './read-received.ts'
 import type { Sending } from './send-message.ts'
 import { makeSentMessages } from './sent-messages.ts'
 import { makeSessionEvents } from './session-events.ts'
-import { makeSessionRows } from './session-rows.ts'
+import { makeSessionRows, UnreadableRow } from './session-rows.ts'
 
 /** What all sessions of a bridge share. */
 export type SessionParts = {
@@ -67,6 +67,12 @@ const held: SessionConnection = {
   reason: 'Too much waits to be taken in: WhatsApp keeps what comes until that is done.',
 }
 
+const unreadable: Standstill = {
+  state: 'refused',
+  reason:
+    'The keys of the session are of another ENCRYPTION_KEY: give this installation that one back, or log the bot out and pair it again.',
+}
+
 /** `onGone`: the lease is given back, or lost. */
 export function startSession(parts: SessionParts, { lease, pairingPhone }: Claimed, onGone: () => void): Session {
   const { library, database, sealer, log, post, webSocketUrl, mediaOrigin } = parts
@@ -101,6 +107,7 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
       // Something may not have been written when the socket before closed.
       else await auth.save()
     } catch (error) {
+      if (error instanceof UnreadableRow) return await finish(unreadable, false)
       return fail(error)
     }
     if (state !== 'running' || socket !== undefined) return

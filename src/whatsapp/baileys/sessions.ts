@@ -138,6 +138,8 @@ export function startSessions(
       const end = performance.now() + openMs
       while (session?.connection().kind === 'connecting' && performance.now() < end) await session.changed(500)
       await session?.end({ standstill: loggedOut, logsOut: true })
+      // One that came to its own end meanwhile has left its keys.
+      await endSession(database, botId, loggedOut, true)
     } finally {
       leaving.delete(botId)
     }
