@@ -8,6 +8,7 @@ import { makeAcks } from './acks.ts'
 import { type AuthState, isHalfPaired, isPaired, loadAuthState } from './auth-state.ts'
 import { makeBoundedCache } from './bounded-cache.ts'
 import { type AfterClose, afterClose, type Failures, noFailures } from './close-policy.ts'
+import { codeOf, endQueries } from './close-socket.ts'
 import { type PostEvent, startHandOver } from './hand-over.ts'
 import { type Claimed, type Lease, LeaseLost, releaseLease, type Standstill } from './leases.ts'
 import type { Library } from './library.ts'
@@ -312,19 +313,4 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
     const [result] = await Promise.allSettled([encryption.run(watched, work)])
     return { result, hasEncrypted: watched.hasEncrypted }
   }
-}
-
-/**
- * Ends the queries that wait for an answer which cannot come any more. At its end a socket takes no notice of its own
- * close (Baileys 7.0.0-rc14), so that they, and all that they hold, would stay for the minute of a query.
- */
-function endQueries({ ws }: WASocket): void {
-  if (ws.listenerCount('error') > 0) ws.emit('error', new Error('The connection to WhatsApp has closed'))
-}
-
-/** The library's errors have the code in `output`; 500 stands for those that have none, as in the library. */
-function codeOf(error: unknown): number {
-  const output: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'output') : undefined
-  const code: unknown = typeof output === 'object' && output !== null ? Reflect.get(output, 'statusCode') : undefined
-  return typeof code === 'number' ? code : 500
 }
