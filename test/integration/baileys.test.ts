@@ -284,6 +284,27 @@ test.skipIf(isMissing)('what comes while the connection is down is told once it 
   expect(account.logins()).toBe(2)
 })
 
+test.skipIf(isMissing)('what new customers write in one breath is told in its order, also around a break', async () => {
+  const { web, adapter } = bridged
+  const bot = await bridged.makeBot()
+  await bridged.pair(provider, bot, '12025550116')
+  const account = web.account('12025550116')
+  const customers = ['12025550156', '12025550157'].map(web.customer)
+  const write = async (count: number) => {
+    for (let index = 0; index < count; index++)
+      for (const customer of customers) ids.push(await customer.write(account, { conversation: `${index}` }))
+  }
+  const ids: string[] = []
+  await write(15)
+  account.drop()
+  await write(15)
+  await until(() => account.isOnline())
+  await write(5)
+  const told = () => adapter.taken.messages.filter(message => ids.includes(message.providerMessageId))
+  await until(() => told().length >= ids.length)
+  expect(told().map(message => message.providerMessageId)).toEqual(ids)
+})
+
 test.skipIf(isMissing)('the phone removes the device: its keys go, the bot says so, and is paired anew', async () => {
   const { web, admin } = bridged
   const bot = await bridged.makeBot()

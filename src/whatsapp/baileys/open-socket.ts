@@ -29,6 +29,9 @@ const minuteMs = 60_000
 /** How long the library may hold back what it tells of by itself: it forgets to, up to half a minute (7.0.0-rc14). */
 const flushMs = 300
 
+/** For one message, before the next is begun all the same: the library may wait a minute for an answer. */
+const stuckMs = 10_000
+
 export type Caches = ReturnType<typeof makeCaches>
 
 /** What outlives one socket of a session. */
@@ -101,11 +104,11 @@ export function openSocket(options: {
   socket.ev.on('connection.update', handlers.onConnection)
   socket.ev.on('creds.update', () => void auth.save().catch(handlers.onFailure))
   socket.ev.on('messages.upsert', tellMessages)
-  socket.ws.prependListener('CB:message', notes.read)
   socket.ws.on('CB:ack,class:message', (node: BinaryNode) =>
     handlers.onAck(node.attrs.id ?? '', node.attrs.error ?? null),
   )
   firstOf(socket, 'CB:receipt', tellReceipt, handlers.onFailure)
+  oneByOne(socket, 'CB:message', notes.read)
   flushSoon(socket)
   return socket
 }
@@ -128,6 +131,30 @@ function firstOf(
       })
       .catch(onFailure)
   })
+}
+
+/**
+ * Has the library take one stanza after the other, `look` before each. By itself it begins with the next before it is done
+ * with the last, and a customer's second message may come before the first; those that waited while the device was away it
+ * takes beside the new ones. So they too come as if they were new (7.0.0-rc14, `processNode`).
+ */
+function oneByOne({ ws }: WASocket, event: string, look: (stanza: BinaryNode) => void): void {
+  const library = ws.listeners(event)
+  let last: Promise<unknown> = Promise.resolve()
+  ws.removeAllListeners(event)
+  ws.on(event, (stanza: BinaryNode) => {
+    look(stanza)
+    delete stanza.attrs.offline
+    const take = () => Promise.allSettled(library.map(listener => Reflect.apply(listener, ws, [stanza])))
+    last = last.then(() => atMost(stuckMs, take()))
+  })
+}
+
+/** Resolves with the work, or after a while without it. */
+function atMost(ms: number, work: Promise<unknown>): Promise<unknown> {
+  const { promise, resolve } = Promise.withResolvers<unknown>()
+  const timer = setTimeout(resolve, ms)
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer))
 }
 
 /** Has the library tell of what it holds back, a moment after each message. */
