@@ -161,8 +161,6 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
 const notUsedYet: Readonly<Partial<Record<keyof Config, string>>> = {
   MONGODB_URL: 'keeps logs and analytics events in PostgreSQL only',
   DATABASE_REPLICA_URL: 'reads everything from DATABASE_URL',
-  OFFICIAL_BASE_URL: 'connects bots of Meta only',
-  TWILIO_BASE_URL: 'connects bots of Meta only',
 }
 
 function listen(config: Config, name: RoleName, role: Role): Server {

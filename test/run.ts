@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { environmentFor, startTestPostgres } from './support/postgres.ts'
+import { findSecret } from './support/secrets.ts'
 
 const reportDir = mkdtempSync(join(tmpdir(), 'dashoffice-report-'))
 const report = join(reportDir, 'junit.xml')
@@ -17,15 +18,39 @@ const runner = Bun.spawn(
     '--timeout=60000',
     ...process.argv.slice(2),
   ],
-  { env: { ...process.env, ...environmentFor(postgres.connection) }, stdio: ['ignore', 'inherit', 'inherit'] },
+  {
+    env: { ...process.env, TEST_LOG_LEVEL: 'trace', ...environmentFor(postgres.connection) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  },
 )
+const told = (await Promise.all([tell(runner.stdout, process.stdout), tell(runner.stderr, process.stderr)])).flat()
 const exitStatus = await runner.exited
 await postgres.stop()
 const counts = readCounts()
 rmSync(reportDir, { recursive: true, force: true })
-const failed = counts.failed + (exitStatus !== 0 && counts.failed === 0 ? 1 : 0)
+const failed = counts.failed + (exitStatus !== 0 && counts.failed === 0 ? 1 : 0) + told.length
+for (const line of told) console.log(`FAILED: a secret was logged: ${line}`)
 console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`)
 process.exit(failed === 0 ? 0 : 1)
+
+/** Passes the output on, but for what is logged below errors. Returns the lines that hold a secret. */
+async function tell(stream: ReadableStream<Uint8Array>, to: NodeJS.WritableStream): Promise<string[]> {
+  const found: string[] = []
+  const decoder = new TextDecoder()
+  let rest = ''
+  const tellLine = (line: string) => {
+    // What a test is called, and what it expected, is no log.
+    if (/^\{"level":/.test(line) && findSecret(line) !== undefined) found.push(line.slice(0, 500))
+    if (!/^\{"level":"(?:trace|debug|info|warn)"/.test(line)) to.write(line)
+  }
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split(/(?<=\n)/)
+    rest = lines.at(-1)?.endsWith('\n') === false ? (lines.pop() ?? '') : ''
+    for (const line of lines) tellLine(line)
+  }
+  if (rest !== '') tellLine(rest)
+  return found
+}
 
 /** The totals stand in the report's first element. A runner that died wrote none: that is a failure, above. */
 function readCounts(): { passed: number; failed: number; skipped: number } {

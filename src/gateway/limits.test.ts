@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import pino from 'pino'
 import { openTestGateway, type TestGateway } from '../../test/support/gateway.ts'
 import { until } from '../../test/support/installation.ts'
+import { makeTestLog } from '../../test/support/log.ts'
 import { optionalProgram } from '../../test/support/optional.ts'
 import { startTestRedis } from '../../test/support/redis.ts'
 import { readSettings } from '../config.ts'
-import { makeLog } from '../lib/log.ts'
 import { makeRedisGate } from '../stores/redis/request-gate.ts'
 
 const program = optionalProgram('redis-server', 'limits while Redis is away are not tried')
@@ -87,7 +87,7 @@ test.skipIf(program === undefined)(
     const redis = await startTestRedis(program ?? '')
     const lines: string[] = []
     const log = pino({}, { write: line => void lines.push(line) })
-    const gate = makeRedisGate(redis.url, makeLog({ level: 'error', dir: undefined }))
+    const gate = makeRedisGate(redis.url, makeTestLog())
     const other = await openTestGateway({
       ...{ clock, gate, log },
       config: { ...readSettings({ RATE_LIMIT_API_PER_MINUTE: '10' }), JWT_SECRET: secret },

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { makeLog } from './log.ts'
+import { makeTestLog } from '../../test/support/log.ts'
 import { startWorkLoop } from './work-loop.ts'
 
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 const never = 3_600_000
 
 async function until(condition: () => boolean): Promise<void> {

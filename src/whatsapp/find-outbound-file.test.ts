@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SQL } from 'bun'
+import { makeTestLog } from '../../test/support/log.ts'
 import { createTestDatabase } from '../../test/support/postgres.ts'
 import { type Shop, seedShop } from '../../test/support/seed.ts'
 import type { OutboundContent } from '../flow/content.ts'
 import { systemClock } from '../lib/clock.ts'
 import { uuids } from '../lib/ids.ts'
-import { makeLog } from '../lib/log.ts'
 import { makeMetrics } from '../lib/metrics.ts'
 import { insertUploadedMedia } from '../messaging/media.ts'
 import { makeMediaLinks } from '../messaging/media-links.ts'
@@ -42,7 +42,7 @@ const links = makeMediaLinks({
   encryptionKey: 'an-encryption-key-for-tests-of-32-bytes',
   publicUrl: 'http://adapter.test',
 })
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 
 function find(content: OutboundContent, { tenantId = shop.tenantId, on = database } = {}) {
   return findOutboundFile({ database: on, files: makeFiles(dir), links, log, clock: systemClock }, tenantId, content)

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, wr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { SQL } from 'bun'
+import { makeTestLog } from '../../test/support/log.ts'
 import { createTestDatabase } from '../../test/support/postgres.ts'
 import { type Shop, seedShop } from '../../test/support/seed.ts'
 import { systemClock } from '../lib/clock.ts'
 import { makeSealer } from '../lib/crypto.ts'
 import { uuids } from '../lib/ids.ts'
-import { makeLog } from '../lib/log.ts'
 import { makeMetrics } from '../lib/metrics.ts'
 import { insertUploadedMedia } from '../messaging/media.ts'
 import { receiveWithMedia } from '../messaging/receive-media.ts'
@@ -38,7 +38,7 @@ afterEach(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 const sweep = () => makeMediaSweep({ database, files, log, clock: systemClock })()
 const pathOf = ({ tenantId, id }: FilePlace) => join(dir, tenantId, id.slice(-2), id)
 const isThere = (place: FilePlace) => existsSync(pathOf(place))

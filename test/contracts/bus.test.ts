@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { Redis } from 'ioredis'
-import { makeLog } from '../../src/lib/log.ts'
 import type { Bus } from '../../src/stores/bus.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
 import { makeRedisBus } from '../../src/stores/redis/bus.ts'
 import { until } from '../support/installation.ts'
+import { makeTestLog } from '../support/log.ts'
 import { optionalProgram } from '../support/optional.ts'
 import { startTestRedis, type TestRedis } from '../support/redis.ts'
 
@@ -13,7 +13,7 @@ import { startTestRedis, type TestRedis } from '../support/redis.ts'
 const program = optionalProgram('redis-server', 'the bus of several processes is not tried')
 let redis: TestRedis
 const open: Bus[] = []
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 
 beforeAll(async () => {
   if (program !== undefined) redis = await startTestRedis(program)

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { systemClock } from '../../src/lib/clock.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
 import { makeRedisGate } from '../../src/stores/redis/request-gate.ts'
 import { answerCharactersMax, answersMax, type RequestGate } from '../../src/stores/request-gate.ts'
 import { until } from '../support/installation.ts'
+import { makeTestLog } from '../support/log.ts'
 import { optionalProgram } from '../support/optional.ts'
 import { startTestRedis, type TestRedis } from '../support/redis.ts'
 
@@ -13,7 +13,7 @@ import { startTestRedis, type TestRedis } from '../support/redis.ts'
 const program = optionalProgram('redis-server', 'the gate of several processes is not tried')
 let redis: TestRedis
 const open: RequestGate[] = []
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 
 beforeAll(async () => {
   if (program !== undefined) redis = await startTestRedis(program)

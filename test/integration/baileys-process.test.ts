@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../../src/config.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
 import { type Database, openDatabase } from '../../src/stores/postgres/database.ts'
 import { type BridgeProcesses, startBridgeWhenNeeded } from '../../src/whatsapp/baileys/start-bridge.ts'
 import { until } from '../support/installation.ts'
+import { makeTestLog } from '../support/log.ts'
 import { databaseUrl } from '../support/postgres.ts'
 import { encryptionKey } from '../support/seed.ts'
 import type { Bridged } from '../support/whatsapp-web/bridged.ts'
@@ -46,7 +46,7 @@ function startOne(more: Readonly<Record<string, string>> = {}): BridgeProcesses 
   return startBridgeWhenNeeded({
     config: readConfig({ ...environment(), ...more }),
     database,
-    log: makeLog({ level: 'error', dir: undefined }),
+    log: makeTestLog(),
     adapterUrl: () => bridged.adapter.url,
     limits: { idleMs: 500, lookMs: 100 },
   })

@@ -6,10 +6,10 @@ import type { SQL } from 'bun'
 import { type App, startApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { makeSealer } from '../../src/lib/crypto.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import { findPairing } from '../../src/messaging/bot-pairings.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
 import { until } from '../support/installation.ts'
+import { makeTestLog } from '../support/log.ts'
 import { createTestDatabase, databaseUrl } from '../support/postgres.ts'
 import { echoFlow, encryptionKey, type Shop, seedShop } from '../support/seed.ts'
 import { hasBaileys } from '../support/whatsapp-web/has-baileys.ts'
@@ -47,7 +47,7 @@ async function start(): Promise<void> {
     LOG_LEVEL: 'error',
     ...Object.fromEntries(['GATEWAY', 'ADAPTER', 'ORCHESTRATOR', 'ANALYTICS'].map(role => [`${role}_PORT`, '0'])),
   })
-  app = await startApp(config, makeLog({ level: 'error', dir: undefined }))
+  app = await startApp(config, makeTestLog())
 }
 
 afterAll(async () => {

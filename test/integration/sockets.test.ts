@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { Redis } from 'ioredis'
 import { systemClock } from '../../src/lib/clock.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import type { Server } from '../../src/lib/serve.ts'
 import { type Feed, makeFeed } from '../../src/stores/feed.ts'
 import { makeRedisBus } from '../../src/stores/redis/bus.ts'
 import { makeRedisGate } from '../../src/stores/redis/request-gate.ts'
 import { type Caller, openTestGateway, type TestGateway, textAt } from '../support/gateway.ts'
 import { until } from '../support/installation.ts'
+import { makeTestLog } from '../support/log.ts'
 import { optionalProgram } from '../support/optional.ts'
 import { startTestRedis, type TestRedis } from '../support/redis.ts'
 import { openSocket } from '../support/socket.ts'
@@ -15,7 +15,7 @@ import { openSocket } from '../support/socket.ts'
 // Two gateways on one database and one Redis, as two processes are: what happens in one is heard in the other.
 
 const program = optionalProgram('redis-server', 'sockets of several processes are not tried')
-const log = makeLog({ level: 'error', dir: undefined })
+const log = makeTestLog()
 
 let redis: TestRedis
 let gateway: TestGateway

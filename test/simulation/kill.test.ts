@@ -6,10 +6,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { startEmulator } from '../../emulator/emulator.ts'
 import type { ConversationEvent } from '../../src/flow/events.ts'
 import { foldEvents, initialState } from '../../src/flow/state.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
 import { startEmbeddedPostgres } from '../../src/stores/postgres/embedded.ts'
 import { registerNumber } from '../support/installation.ts'
+import { makeTestLog } from '../support/log.ts'
 import { freePort, startProcess } from '../support/process.ts'
 import { echoFlow, encryptionKey, seedShop } from '../support/seed.ts'
 
@@ -56,7 +56,7 @@ test(`kill -9 at ${rounds} random moments (seed ${seed}): no message is lost, no
   await (await start()).stop()
   const inDatabase = async <T>(work: (admin: ReturnType<typeof connect>) => Promise<T>): Promise<T> => {
     const { DATABASE_PASSWORD: password } = JSON.parse(readFileSync(join(dataDir, 'secrets.json'), 'utf8'))
-    const log = makeLog({ level: 'error', dir: undefined })
+    const log = makeTestLog()
     const server = await startEmbeddedPostgres({ dataDir, password, log })
     const admin = connect(server.connection, 1)
     try {

@@ -12,7 +12,6 @@ import { addUser } from '../../src/identity/users.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { makeSealer } from '../../src/lib/crypto.ts'
 import { uuids } from '../../src/lib/ids.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
 import { type Server, serve } from '../../src/lib/serve.ts'
 import { makeMediaLinks } from '../../src/messaging/media-links.ts'
@@ -22,6 +21,7 @@ import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
 import { connect, openDatabase } from '../../src/stores/postgres/database.ts'
 import { type ApiDocument, faultsOf } from './api-document.ts'
+import { makeTestLog } from './log.ts'
 import { createTestDatabase } from './postgres.ts'
 
 const encryptionKey = 'an-encryption-key-for-tests-of-32-bytes'
@@ -87,7 +87,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
   const { connection, drop } = await createTestDatabase()
   const metrics = makeMetrics()
   const [bus, gate] = [changes.bus ?? makeMemoryBus(), changes.gate ?? makeMemoryGate(changes.clock ?? systemClock)]
-  const log = makeLog({ level: 'error', dir: undefined })
+  const log = makeTestLog()
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
   const parts: GatewayOptions = {
     config: {

@@ -5,9 +5,9 @@ import type { SQL } from 'bun'
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../emulator/emulator.ts'
 import { type App, startApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
-import { makeLog } from '../../src/lib/log.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
 import type { PostgresConnection } from '../../src/stores/postgres/embedded.ts'
+import { makeTestLog } from './log.ts'
 import { createTestDatabase, databaseUrl } from './postgres.ts'
 import { encryptionKey, type Shop, seedShop } from './seed.ts'
 
@@ -78,7 +78,7 @@ export async function startInstallation(
     number: '100000000000010',
     ...(options.flow !== undefined && { flow: options.flow }),
   })
-  const app = await startApp(config, makeLog({ level: 'error', dir: undefined }))
+  const app = await startApp(config, makeTestLog())
   const webhookUrl = `${app.urls.adapter}/webhooks/meta/${shop.botId}`
   await registerNumber(emulator.url, shop, webhookUrl)
   const phone = phoneOf(emulator.url, shop)

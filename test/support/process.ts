@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { until } from './installation.ts'
+import { findSecret } from './secrets.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
 
@@ -44,6 +45,7 @@ export async function startProcess(
       child.kill('SIGTERM')
       await child.exited
       await collected
+      refuseSecrets(printed)
       return child.exitCode ?? -1
     },
     async kill() {
@@ -57,6 +59,11 @@ export async function startProcess(
       return (await fetch(healthUrl)).status === 200
     }, 30_000)
   return running
+}
+
+function refuseSecrets(printed: string): void {
+  for (const line of printed.split('\n'))
+    if (line.startsWith('{"level":') && findSecret(line) !== undefined) throw new Error(`a secret was logged: ${line}`)
 }
 
 /** Runs a command to its end, with what it reads from stdin. */

@@ -2,7 +2,6 @@ import type { SQL } from 'bun'
 import { makeSealer } from '../../../src/lib/crypto.ts'
 import { makeGuardedFetch } from '../../../src/lib/guarded-fetch.ts'
 import { uuids } from '../../../src/lib/ids.ts'
-import { makeLog } from '../../../src/lib/log.ts'
 import { makeMetrics } from '../../../src/lib/metrics.ts'
 import { connect, openDatabase } from '../../../src/stores/postgres/database.ts'
 import { type Bridge, startBridge } from '../../../src/whatsapp/baileys/bridge.ts'
@@ -12,6 +11,7 @@ import type { SessionLimits } from '../../../src/whatsapp/baileys/sessions.ts'
 import type { ProviderBot, Webhook, WhatsAppProvider } from '../../../src/whatsapp/provider.ts'
 import { baileysProvider } from '../../../src/whatsapp/providers/baileys.ts'
 import { until } from '../installation.ts'
+import { makeTestLog } from '../log.ts'
 import { createTestDatabase } from '../postgres.ts'
 import { encryptionKey } from '../seed.ts'
 import { startWhatsAppWeb, type WhatsAppWeb } from './server.ts'
@@ -68,7 +68,7 @@ export async function startBridged(): Promise<Bridged> {
       const bridge = startBridge({
         ...{ library, database, metrics, token, limits },
         sealer: makeSealer(encryptionKey),
-        log: makeLog({ level: 'error', dir: undefined }),
+        log: makeTestLog(),
         ...{ host: '127.0.0.1', port: 0 },
         adapterUrl: adapter.url,
         webSocketUrl: web.url,
