@@ -98,12 +98,12 @@ export async function startAdapter(options: Options) {
   })
   let ending: Promise<unknown> | undefined
   function endWork(): Promise<unknown> {
-    ending ??= Promise.all([sender.stop(), checks.stop(), fetches.stop(), sweep.stop()])
+    // The bridge goes last: sends under way are answered by it. What it hears meanwhile waits in the database.
+    ending ??= Promise.all([sender.stop(), checks.stop(), fetches.stop(), sweep.stop()]).then(bridge.stop)
     return ending
   }
   const grpc = await openGrpc(inbound, options).catch(async (error: unknown) => {
     await endWork()
-    await bridge.stop()
     throw error
   })
   return {
@@ -122,7 +122,6 @@ export async function startAdapter(options: Options) {
       await grpc?.stop()
       await inbound.drain()
       await endWork()
-      await bridge.stop()
       bots.close()
     },
   }
