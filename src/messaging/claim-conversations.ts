@@ -1,6 +1,7 @@
 import type { InboundContent } from '../flow/content.ts'
 import type { JsonObject } from '../flow/json.ts'
 import type { ConversationState } from '../flow/state.ts'
+import { firstId, idAt, lastId, timeOf } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, nullableJson, statement } from '../stores/postgres/statement.ts'
 import type { ConversationKey } from './save-turns.ts'
@@ -18,7 +19,12 @@ const candidatesPerPlace = 4
 /** Looks of one claim that finds nothing free: the next goes on from there. */
 const looksMax = 100
 
-const firstTenant = '00000000-0000-0000-0000-000000000000'
+/** From making an id until its row is committed: usually milliseconds, and clocks may differ. */
+const lateMs = 500
+/** Between two looks at all mail, however old. */
+const allAgainMs = 1_000
+
+const firstTenant = firstId
 
 /** A conversation locked for its turn, with what a turn reads. */
 export type Claimed = {
@@ -56,40 +62,50 @@ const claimedRow = {
 const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.via_bot_id, c.customer_id, c.state, b.flow_id, f.published_version, c.last_message_at,
       k.name as customer_name, k.phone as customer_phone, k.email as customer_email, k.variables as customer_variables`
 
-const claimedTables = `conversations c
-    left join bots b on b.tenant_id = c.tenant_id and b.id = c.bot_id
-    join customers k on k.tenant_id = c.tenant_id and k.id = c.customer_id
-    left join flows f on f.tenant_id = b.tenant_id and f.id = b.flow_id`
+// One look by key for each row: a join would be planned by what the planner thinks of the tables, and some of those plans
+// read whole tables for a handful of conversations. A conversation that another process has locked is passed over.
+const lockedWithRest = (tenantId: string, conversationId: string) => `lateral (
+      select tenant_id, id, bot_id, via_bot_id, customer_id, state, last_message_at from conversations
+      where tenant_id = ${tenantId} and id = ${conversationId}
+      for no key update skip locked) c
+    cross join lateral (
+      select name, phone, email, variables from customers where tenant_id = c.tenant_id and id = c.customer_id offset 0) k
+    left join lateral (select flow_id from bots where tenant_id = c.tenant_id and id = c.bot_id offset 0) b on true
+    left join lateral (
+      select published_version from flows where tenant_id = c.tenant_id and id = b.flow_id offset 0) f on true`
 
 // A share of each tenant's mail, oldest first, one place of every tenant after the other: a tenant with much mail
-// delays its own only. Locked ones are another process's, and passed over. Each row says how far the claim has looked;
+// delays its own only. Only mail after an id is looked at: what is before it was done, and until the next vacuum each look
+// would walk over all of it. A tenant's mail is asked for as a range of two columns, so that no plan can walk the ids of
+// all tenants instead. Locked ones are another process's, and passed over. Each row says how far the claim has looked;
 // where nothing could be claimed, one row without an id says that alone.
 const claimWaiting = statement({
   name: 'turn_claim',
-  params: ['after_tenant', 'tenants_max', 'mail_max', 'candidates_max', 'limit'],
-  row: { ...claimedRow, id: nullable('uuid'), last_tenant_id: 'uuid', tenants: 'int4' },
+  params: ['after_tenant', 'tenants_max', 'mail_max', 'candidates_max', 'limit', 'after_id'],
+  row: { ...claimedRow, id: nullable('uuid'), last_tenant_id: 'uuid', tenants: 'int4', oldest_id: nullable('uuid') },
   sql: `with recursive tenant as (
-      (select tenant_id, 1 as n from inbox where failed_reason is null and tenant_id > $1 order by tenant_id limit 1)
+      (select tenant_id, 1 as n from inbox
+        where failed_reason is null and tenant_id > $1 and id > $6 order by tenant_id limit 1)
       union all
-      select (select i.tenant_id from inbox i where i.failed_reason is null and i.tenant_id > t.tenant_id
+      select (select i.tenant_id from inbox i where i.failed_reason is null and i.tenant_id > t.tenant_id and i.id > $6
         order by i.tenant_id limit 1), t.n + 1
       from tenant t where t.tenant_id is not null and t.n < $2
     ), waiting as (
-      select t.tenant_id, i.conversation_id, min(i.place) as place
+      select t.tenant_id, i.conversation_id, min(i.place) as place, min(i.id::text collate "C") as oldest_id
       from tenant t
       cross join lateral (
-        select conversation_id, row_number() over (order by id) as place from (
+        select conversation_id, id, row_number() over (order by id) as place from (
           select conversation_id, id from inbox
-          where tenant_id = t.tenant_id and failed_reason is null order by id limit $3) mail) i
+          where failed_reason is null and (tenant_id, id) > (t.tenant_id, $6) and (tenant_id, id) < (t.tenant_id, '${lastId}')
+          order by tenant_id, id limit $3) mail) i
       group by t.tenant_id, i.conversation_id
       order by place, t.tenant_id limit $4
     ), claimed as materialized (
       select ${claimedColumns}
-      from waiting w join ${claimedTables} on c.tenant_id = w.tenant_id and c.id = w.conversation_id
+      from waiting w cross join ${lockedWithRest('w.tenant_id', 'w.conversation_id')}
       limit $5
-      for no key update of c skip locked
     )
-    select l.tenant_id as last_tenant_id, l.n as tenants, claimed.*
+    select l.tenant_id as last_tenant_id, l.n as tenants, (select min(oldest_id) from waiting)::uuid as oldest_id, claimed.*
     from (select tenant_id, n from tenant where tenant_id is not null order by n desc limit 1) l
     left join claimed on true`,
 })
@@ -99,9 +115,7 @@ const lockConversation = statement({
   params: ['tenant_id', 'conversation_id'],
   row: claimedRow,
   sql: `select ${claimedColumns}
-    from ${claimedTables}
-    where c.tenant_id = $1 and c.id = $2
-    for no key update of c skip locked`,
+    from ${lockedWithRest('$1', '$2')}`,
 })
 
 /** One row of a conversation's mailbox; `content` and `provider_at` where it is a customer's message. */
@@ -137,10 +151,16 @@ const readMailRows = statement({
 })
 
 /** Goes round the tenants, so that each has its turn however many wait. */
-export type TenantCursor = { after: string }
+export type TenantCursor = {
+  after: string
+  /** Mail up to this id was all done when it was last looked at. */
+  afterId: string
+  /** By the process's own clock, when all mail is to be looked at again. */
+  allAgainAtMs: number
+}
 
 export function newTenantCursor(): TenantCursor {
-  return { after: firstTenant }
+  return { after: firstTenant, afterId: firstId, allAgainAtMs: 0 }
 }
 
 /**
@@ -158,18 +178,35 @@ export async function claimConversations(tx: Transaction, cursor: TenantCursor, 
 
 /** Looks at the tenants after the cursor, and moves it: behind those that had their share, or back to the start. */
 async function claimNext(tx: Transaction, cursor: TenantCursor, limit: number): Promise<Claimed[]> {
+  const isFromStart = cursor.after === firstTenant
+  const afterId = isFromStart && performance.now() >= cursor.allAgainAtMs ? firstId : cursor.afterId
   const rows = await tx.run(claimWaiting, {
     after_tenant: cursor.after,
+    after_id: afterId,
     tenants_max: tenantsMax,
     mail_max: mailPerTenantMax,
     candidates_max: limit * candidatesPerPlace,
     limit,
   })
-  const claimed = rows.flatMap(({ id, last_tenant_id, tenants, ...rest }) => (id === null ? [] : [{ ...rest, id }]))
+  const claimed = rows.flatMap(({ id, last_tenant_id, tenants, oldest_id, ...rest }) =>
+    id === null ? [] : [{ ...rest, id }],
+  )
   const [looked] = rows
+  const isOfAll = isFromStart && looked?.tenants !== tenantsMax
+  if (isOfAll && afterId === firstId) noteOldest(cursor, looked?.oldest_id ?? null)
   if (claimed.length === limit) cursor.after = lastTenantOf(claimed)
   else cursor.after = looked?.tenants === tenantsMax ? looked.last_tenant_id : firstTenant
   return claimed
+}
+
+/**
+ * The next looks begin a little before the oldest mail there is: an id is made some time before its row is to be seen. A
+ * row that is later still is found when all mail is looked at again.
+ */
+function noteOldest(cursor: TenantCursor, oldestId: string | null): void {
+  const oldestMs = oldestId === null ? Date.now() : timeOf(oldestId).getTime()
+  cursor.afterId = idAt(oldestMs - lateMs)
+  cursor.allAgainAtMs = performance.now() + allAgainMs
 }
 
 /** Where there was more than could be claimed, those after it had nothing of their share yet. */

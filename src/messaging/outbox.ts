@@ -55,15 +55,19 @@ const claimedRow = {
   head_due_at: nullable('timestamptz'),
 } as const
 
-/** Rows that are due, of one urgency. */
+/**
+ * Rows that are due, of one urgency. What is before a row in its conversation is found by the conversation, and ordered
+ * after: in the order of the ids alone the whole queue would be walked, with all that was deleted since the last vacuum.
+ */
 function due(urgency: 0 | 1, limit: string): string {
   return `select o.tenant_id, o.conversation_id, o.id, o.bot_id, o.attempts, o.parts_sent::int, o.urgency::int,
       o.created_at, h.id as head_id, h.due_at as head_due_at
     from outbox o
     left join lateral (
-      select e.id, e.due_at from outbox e
-      where e.tenant_id = o.tenant_id and e.conversation_id = o.conversation_id and e.id < o.id
-      order by e.id limit 1) h on true
+      select id, due_at from (
+        select e.id, e.due_at from outbox e
+        where e.tenant_id = o.tenant_id and e.conversation_id = o.conversation_id and e.id < o.id offset 0) before
+      order by id limit 1) h on true
     where o.state = 'queued' and o.urgency = ${urgency} and o.due_at <= now()
     order by o.due_at, o.id
     limit ${limit}
@@ -167,7 +171,8 @@ const touchNext = statement({
       select n.id
       from (select distinct * from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)) e
       cross join lateral (
-        select id from outbox where tenant_id = e.tenant_id and conversation_id = e.conversation_id
+        select id from (
+          select id from outbox where tenant_id = e.tenant_id and conversation_id = e.conversation_id offset 0) own
         order by id limit 1) n))
     returning o.conversation_id`,
 })

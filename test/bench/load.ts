@@ -9,6 +9,9 @@ export type LoadResult = {
   readonly p50Ms: number
   readonly p95Ms: number
   readonly p99Ms: number
+  /** From handing the webhook over to its answer, in milliseconds. */
+  readonly answeredP50Ms: number
+  readonly answeredP99Ms: number
   /** Webhooks that were not answered 200. */
   readonly refused: number
 }
@@ -21,6 +24,7 @@ export class FakeWhatsApp {
   readonly #server: ReturnType<typeof Bun.serve>
   readonly #sentAt = new Map<string, number>()
   #latencies: number[] = []
+  #answers: number[] = []
   #replies = 0
   #onReply: () => void = () => undefined
 
@@ -64,6 +68,7 @@ export class FakeWhatsApp {
     const { messages, perSecond, inFlightMax } = options
     const run = crypto.randomUUID().slice(0, 8)
     this.#latencies = []
+    this.#answers = []
     this.#replies = 0
     let refused = 0
     let inFlight = 0
@@ -88,9 +93,13 @@ export class FakeWhatsApp {
     }
     await Promise.race([allReplied, Bun.sleep(60_000)])
     const seconds = (performance.now() - start) / 1000
-    const sorted = this.#latencies.toSorted((a, b) => a - b)
-    const at = (part: number) => Math.round((sorted[Math.floor(sorted.length * part)] ?? Number.NaN) * 10) / 10
-    return { messages: this.#replies, seconds, p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99), refused }
+    const at = quantiles(this.#latencies)
+    const answered = quantiles(this.#answers)
+    return {
+      ...{ messages: this.#replies, seconds, refused },
+      ...{ p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) },
+      ...{ answeredP50Ms: answered(0.5), answeredP99Ms: answered(0.99) },
+    }
   }
 
   async #post(
@@ -103,13 +112,15 @@ export class FakeWhatsApp {
     const customer = 34_600_000_000 + (Math.floor(index / shops.length) % customersPerShop)
     const body = webhookOf(shop.number.phone_number_id, String(customer), `wamid.${key}`, key)
     const signature = createHmac('sha256', shop.number.app_secret).update(body).digest('hex')
-    this.#sentAt.set(key, performance.now())
+    const handedOver = performance.now()
+    this.#sentAt.set(key, handedOver)
     const response = await fetch(`${adapterUrl}/webhooks/meta/${shop.botId}`, {
       method: 'POST',
       body,
       headers: { 'content-type': 'application/json', 'x-hub-signature-256': `sha256=${signature}` },
     }).catch(() => undefined)
     await response?.arrayBuffer()
+    this.#answers.push(performance.now() - handedOver)
     if (response?.status !== 200) this.#sentAt.delete(key)
     return response?.status === 200
   }
@@ -117,6 +128,12 @@ export class FakeWhatsApp {
   async stop(): Promise<void> {
     await this.#server.stop(true)
   }
+}
+
+/** Milliseconds, to a tenth, by the part of the values that are smaller. */
+function quantiles(values: readonly number[]): (part: number) => number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return part => Math.round((sorted[Math.floor(sorted.length * part)] ?? Number.NaN) * 10) / 10
 }
 
 function webhookOf(number: string, from: string, id: string, text: string): string {
