@@ -16,6 +16,8 @@ const runner = Bun.spawn(
     '--reporter=junit',
     `--reporter-outfile=${report}`,
     '--timeout=60000',
+    // Most tests wait more than they work.
+    '--parallel=3',
     ...process.argv.slice(2),
   ],
   {

@@ -99,7 +99,8 @@ test.skipIf(isMissing)(
   'a bot that nobody pairs stops and says so, and shows a code again once it is connected',
   async () => {
     const bot = await bridged.makeBot()
-    expect((await provider.connect?.(bot, { phone: null }, limit()))?.kind).toBe('pairing')
+    await provider.connect?.(bot, { phone: null }, limit())
+    await until(async () => (await provider.getQr?.(bot, limit()))?.kind === 'pairing')
     bridged.web.failUnlinked('408')
     await until(async () => (await provider.getQr?.(bot, limit()))?.kind === 'refused')
     await Bun.sleep(500)

@@ -247,7 +247,8 @@ function serverArguments(cluster: string, address: { host: string; port: number 
     unix_socket_directories: socket ? cluster : '',
     unix_socket_permissions: '0700',
     port: String(address.port),
-    max_connections: '60',
+    // The tests have many databases, each with a pool.
+    max_connections: options.durable === false ? '400' : '60',
     shared_buffers: '64MB',
     jit: 'off',
     max_wal_size: '1GB',
