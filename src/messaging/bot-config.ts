@@ -31,17 +31,12 @@ type Provider = {
 const baseUrl = v.pipe(
   v.string(),
   v.maxLength(2_048, 'Must have at most 2048 characters'),
-  v.regex(/^https?:\/\/[\w.:[\]-]+(\/[\w./~%-]*)?$/, 'Must be an address that begins with http:// or https://'),
-  v.check(isBaseUrl, 'Must be an address that begins with http:// or https://, without user, query or fragment'),
+  v.regex(
+    /^https?:\/\/[\w.:[\]-]+(\/[\w./~%-]*)?$/,
+    'Must be an address that begins with http:// or https://, without user, query or fragment',
+  ),
   v.transform(url => url.replace(/\/+$/, '')),
 )
-
-function isBaseUrl(text: string): boolean {
-  const url = URL.parse(text)
-  return (
-    url !== null && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === ''
-  )
-}
 
 /** The settings that a bot has at each provider. */
 const providers: Readonly<Record<ProviderName, Provider>> = {

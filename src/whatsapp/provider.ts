@@ -165,7 +165,8 @@ export type ProviderRates = {
 
 /**
  * A way to WhatsApp. Implementations keep nothing between calls but what `Memo` keeps, and never throw for what a
- * provider or a customer does; only `handleWebhook` throws, an `AppError` for a body that cannot be read. Every call
+ * provider or a customer does. Two may: `handleWebhook` throws an `AppError` for a body that cannot be read, and
+ * `disconnect` rejects where the session could not be ended yet, so that it is tried again. Every call
  * that leaves the process ends when its `signal` does. What a provider can show is in `capabilitiesOf`
  * (messaging/capabilities.ts): `sendMessage` gets nothing else.
  */
