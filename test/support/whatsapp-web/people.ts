@@ -43,8 +43,8 @@ export type Customer = {
   write(to: Account, message: proto.IMessage, options?: WriteOptions): Promise<string>
   /** Tells that a message has arrived, or was read or played. */
   receipt(from: Account, id: string, type?: 'read' | 'played'): void
-  /** Could not decrypt a message: it is to be sent again. */
-  askAgain(from: Account, id: string): void
+  /** Could not decrypt a message: it is to be sent again. `count`: how often that was said by now, this time included. */
+  askAgain(from: Account, id: string, count?: number): void
   /** Sends to this customer are refused with this code; null: taken. */
   refuse(code: string | null): void
 }
@@ -87,6 +87,8 @@ export type CustomerState = Customer & {
   /** What was written, to encrypt it again for a device that could not read it. */
   readonly written: Map<string, { readonly message: proto.IMessage; readonly options: WriteOptions }>
   refusal: string | null
+  /** Messages that could not be read, and how often they were asked for again. */
+  readonly unread: Map<string, number>
 }
 
 /** What the owner's phone does through the server. */
@@ -155,6 +157,7 @@ export function makeCustomer(phone: string, stateOf: (account: Account) => Accou
     received: [],
     written: new Map(),
     refusal: null,
+    unread: new Map(),
     async write(to, message, options = {}) {
       const account = stateOf(to)
       const id = options.id ?? newId()
@@ -168,9 +171,9 @@ export function makeCustomer(phone: string, stateOf: (account: Account) => Accou
       const attrs = { id, from: `${phone}@${host}`, t: String(nowSeconds()), ...(type && { type }) }
       stateOf(from).line?.send({ tag: 'receipt', attrs })
     },
-    askAgain(from, id) {
+    askAgain(from, id, count = 1) {
       const attrs = { id, from: `${phone}@${host}`, t: String(nowSeconds()), type: 'retry' }
-      const retry = { tag: 'retry', attrs: { count: '1', id, t: String(nowSeconds()), v: '1' } }
+      const retry = { tag: 'retry', attrs: { count: String(count), id, t: String(nowSeconds()), v: '1' } }
       stateOf(from).line?.send({ tag: 'receipt', attrs, content: [retry] })
     },
     refuse(code) {

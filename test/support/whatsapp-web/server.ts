@@ -50,6 +50,9 @@ type Connection = Line & {
 }
 type Data = { connection: Connection | undefined }
 
+/** How often a customer's phone asks for a message that it cannot read. */
+const triesMax = 3
+
 /** Stanzas that are kept of one account, for tests to look at. */
 const seenMax = 500
 
@@ -226,8 +229,16 @@ export function startWhatsAppWeb(): WhatsAppWeb {
     account.line?.send({ tag: 'ack', attrs: error === null ? attrs : { ...attrs, error } })
     if (customer === undefined || error !== null) return
     const { type = '', ciphertext } = sealedFor(to, node)
-    const message = await customer.peer.decrypt(account.device, type, ciphertext)
-    customer.received.push({ id, message })
+    try {
+      const message = await customer.peer.decrypt(account.device, type, ciphertext)
+      customer.received.push({ id, message })
+    } catch (error) {
+      // As a phone does: the device is asked for it again, which makes a new session of the second time on.
+      const tries = (customer.unread.get(id) ?? 0) + 1
+      customer.unread.set(id, tries)
+      if (tries > triesMax) throw error
+      customer.askAgain(account, id, tries)
+    }
   }
 
   /** A device could not decrypt what a customer wrote, and gave new keys. */
