@@ -45,6 +45,15 @@ test('a probe that fails opens it for twice as long, up to five minutes', () => 
   expect(waits).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000])
 })
 
+test('a probe that never came to the provider tells nothing of it: another one goes out', () => {
+  const breakers = new Breakers()
+  failedTimes(breakers, 5, 0)
+  breakers.beginProbe('bot')
+  breakers.dropProbe('bot')
+  expect(breakers.isOpen('bot', 4_999)).toBe(true)
+  expect(breakers.pass('bot', 5_000)).toEqual({ kind: 'probe' })
+})
+
 test('sends that were under way when it opened do not make it longer', () => {
   const breakers = new Breakers()
   failedTimes(breakers, 45, 0)

@@ -32,7 +32,7 @@ export class Breakers {
     return this.pass(botId, now).kind === 'open'
   }
 
-  /** Whether a send may go out now. One that is let through as a probe must be told of by `took` or `failed`. */
+  /** Whether a send may go out now. One that begins as a probe must be told of by `took`, `failed` or `dropProbe`. */
   pass(botId: string, now: number): Passage {
     const circuit = this.#circuits.get(botId)
     if (circuit === undefined || circuit.openUntil === 0) return { kind: 'closed' }
@@ -45,6 +45,12 @@ export class Breakers {
   beginProbe(botId: string): void {
     const circuit = this.#circuits.get(botId)
     if (circuit !== undefined) circuit.isProbing = true
+  }
+
+  /** The probe did not come as far as the provider: it tells nothing, and another send may be one. */
+  dropProbe(botId: string): void {
+    const circuit = this.#circuits.get(botId)
+    if (circuit !== undefined) circuit.isProbing = false
   }
 
   /** The provider has answered a send, whatever it said of the message. */

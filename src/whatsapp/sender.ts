@@ -267,8 +267,14 @@ export async function startSender(options: Options): Promise<Sender> {
   }
 
   async function send(sent: Send): Promise<void> {
-    const result = await attempt(sent)
-    const { bot, provider } = sent.way
+    const { message, way, part } = sent
+    const found = await options.findFile(message.tenant_id, part)
+    if ('kind' in found) {
+      if (sent.isProbe) breakers.dropProbe(way.bot.id)
+      return await results.write(recordOf(sent, found, false))
+    }
+    const result = await askProvider(sent, found.file)
+    const { bot, provider } = way
     count(provider.name, result)
     noteHealth(bot, result)
     const standing = standingShown(result)
@@ -276,11 +282,9 @@ export async function startSender(options: Options): Promise<Sender> {
     await results.write(recordOf(sent, result, isHeld))
   }
 
-  async function attempt({ message, way, to, part, isLast }: Send): Promise<SendResult> {
-    const found = await options.findFile(message.tenant_id, part)
-    if ('kind' in found) return found
+  async function askProvider({ message, way, to, part, isLast }: Send, file: OutboundFile | null): Promise<SendResult> {
     const reference = referenceFor(message.conversation_id, message.id, isLast ? null : message.parts_sent)
-    const outbound = { to, content: part, file: found.file, reference }
+    const outbound = { to, content: part, file, reference }
     return await way.provider.sendMessage(outbound, way.bot, AbortSignal.timeout(timeoutMs))
   }
 
