@@ -53,6 +53,8 @@ async function seed(t: string): Promise<void> {
   await admin`insert into customers (tenant_id, id) values (${t}, ${customer})`
   await admin`insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
     values (${t}, ${bot}, 'phone', '+573001234567', ${customer})`
+  await admin`insert into consents (tenant_id, id, customer_id, kind, source)
+    values (${t}, ${uuids.next()}, ${customer}, 'opted_out', 'customer')`
   await admin`insert into conversations (tenant_id, id, bot_id, customer_id)
     values (${t}, ${conversation}, ${bot}, ${customer})`
   await admin`insert into conversation_events (tenant_id, conversation_id, seq, type, data, at)
@@ -83,7 +85,7 @@ async function tenantTables(): Promise<string[]> {
 }
 
 /** Nothing in them is ever changed or deleted by a request. */
-const appendedTo: ReadonlySet<string> = new Set(['audit_log'])
+const appendedTo: ReadonlySet<string> = new Set(['audit_log', 'consents'])
 /** Of the bridge to WhatsApp Web: no request has anything to do with them. */
 const ofTheBridge: ReadonlySet<string> = new Set([
   'provider_sessions',

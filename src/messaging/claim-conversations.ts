@@ -85,9 +85,9 @@ const claimWaiting = statement({
   row: { ...claimedRow, id: nullable('uuid'), last_tenant_id: 'uuid', tenants: 'int4', oldest_id: nullable('uuid') },
   sql: `with recursive tenant as (
       (select tenant_id, 1 as n from inbox
-        where failed_reason is null and tenant_id > $1 and id > $6 order by tenant_id limit 1)
+        where failed_reason is null and not held and tenant_id > $1 and id > $6 order by tenant_id limit 1)
       union all
-      select (select i.tenant_id from inbox i where i.failed_reason is null and i.tenant_id > t.tenant_id and i.id > $6
+      select (select i.tenant_id from inbox i where i.failed_reason is null and not i.held and i.tenant_id > t.tenant_id and i.id > $6
         order by i.tenant_id limit 1), t.n + 1
       from tenant t where t.tenant_id is not null and t.n < $2
     ), waiting as (
@@ -96,7 +96,7 @@ const claimWaiting = statement({
       cross join lateral (
         select conversation_id, id, row_number() over (order by id) as place from (
           select conversation_id, id from inbox
-          where failed_reason is null and (tenant_id, id) > (t.tenant_id, $6) and (tenant_id, id) < (t.tenant_id, '${lastId}')
+          where failed_reason is null and not held and (tenant_id, id) > (t.tenant_id, $6) and (tenant_id, id) < (t.tenant_id, '${lastId}')
           order by tenant_id, id limit $3) mail) i
       group by t.tenant_id, i.conversation_id
       order by place, t.tenant_id limit $4

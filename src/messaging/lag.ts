@@ -6,7 +6,7 @@ const oldestMail = statement({
   params: [],
   row: { seconds: 'float8' },
   sql: `select extract(epoch from now() - received_at)::float8 as seconds from inbox
-    where failed_reason is null order by id limit 1`,
+    where failed_reason is null and not held order by id limit 1`,
 })
 
 const oldestDue = statement({
