@@ -30,6 +30,7 @@ import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
 import { sellerRoutes } from './routes/sellers.ts'
 import { tenantRoutes } from './routes/tenant.ts'
+import { tenantSettingsRoutes } from './routes/tenant-settings.ts'
 import { userRoutes } from './routes/users.ts'
 import { socketRoutes } from './routes/ws.ts'
 import { makeSockets } from './sockets.ts'
@@ -92,6 +93,7 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/auth/password', passwordRoutes(parts))
   app.route('/api/me', meRoutes(parts))
   app.route('/api/tenant', tenantRoutes(parts))
+  app.route('/api/tenant/settings', tenantSettingsRoutes(parts))
   app.route('/api/users', userRoutes(parts))
   app.route('/api/api-keys', apiKeyRoutes(parts))
   app.route('/api/audit', auditRoutes(parts))
