@@ -1,0 +1,397 @@
+import type { InboundContent } from '../../src/flow/content.ts'
+import type { ActionResult } from '../../src/flow/step.ts'
+
+/** What happens next in a scripted conversation, `after_ms` after what happened last. */
+export type Move = { readonly after_ms: number } & (
+  | { readonly kind: 'message'; readonly content: InboundContent }
+  /** The time of the waiting question is over; with a token, that of another one. */
+  | { readonly kind: 'timer'; readonly token: string | null }
+  /** The result of the call that is awaited; with a call_id, of another one. */
+  | { readonly kind: 'result'; readonly result: ActionResult; readonly call_id: string | null }
+  | { readonly kind: 'handoff'; readonly note: string; readonly agent_id: string }
+  | { readonly kind: 'resume'; readonly agent_id: string }
+  | { readonly kind: 'close'; readonly reason: string }
+)
+
+/** A conversation to record. `bot`: the ids of the bot's flows, the main one first. */
+export type Script = {
+  readonly about: string
+  readonly flows: readonly ScriptFlow[]
+  readonly bot: readonly string[]
+  readonly moves: readonly Move[]
+}
+
+/** A document, published as the next version of `flow_id` before the move of that index: 0 before all. */
+type ScriptFlow = { readonly flow_id: string; readonly before_move: number; readonly document: unknown }
+
+const minuteMs = 60_000
+const agent = '0198c0de-0000-7000-8000-0000000000a1'
+
+const content = (given: InboundContent, after_ms = minuteMs): Move => ({ kind: 'message', content: given, after_ms })
+const say = (text: string, after_ms?: number) => content({ type: 'text', text }, after_ms)
+const tap = (id: string, title: string) => content({ type: 'choice', id, title })
+const timeOut = (after_ms: number, token: string | null = null): Move => ({ kind: 'timer', token, after_ms })
+const succeed = (value: Extract<ActionResult, { ok: true }>['value'], call_id: string | null = null): Move => {
+  return { kind: 'result', result: { ok: true, value }, call_id, after_ms: 40 }
+}
+const failWith = (code: string, message: string): Move => {
+  return { kind: 'result', result: { ok: false, code, message }, call_id: null, after_ms: 40 }
+}
+const takeOver = (note: string): Move => ({ kind: 'handoff', note, agent_id: agent, after_ms: minuteMs })
+const giveBack = (): Move => ({ kind: 'resume', agent_id: agent, after_ms: minuteMs })
+const close = (reason: string, after_ms = 24 * 60 * minuteMs): Move => ({ kind: 'close', reason, after_ms })
+
+const text = (words: string) => ({ type: 'text', text: words })
+const message = (words: string, next = 'end') => ({ type: 'message', content: text(words), next })
+const sells = (document: object): ScriptFlow => ({ flow_id: 'order', before_move: 0, document })
+
+const order = {
+  name: 'Order',
+  start: 'welcome',
+  triggers: [{ keywords: ['hola', 'pedido'] }],
+  steps: {
+    welcome: message('Hola {{customer.name}}', 'pick'),
+    pick: {
+      type: 'question',
+      content: {
+        type: 'list',
+        text: 'Elige',
+        button: 'Ver',
+        sections: [
+          {
+            rows: "{{customer.variables.products.map(p, {'id': p.sku, 'title': p.name, 'description': money(p.price_minor, 'EUR')})}}",
+          },
+        ],
+      },
+      variable: 'product',
+      timeout: { after: '30m', next: 'later' },
+      next: 'count',
+    },
+    count: {
+      type: 'question',
+      content: text('¿Cuántos?'),
+      variable: 'quantity',
+      answer: { type: 'integer', min: 1, max: 99 },
+      retry: { text: 'Un número del 1 al 99', limit: 2 },
+      timeout: { after: '30m', next: 'later' },
+      next: 'confirm',
+    },
+    confirm: {
+      type: 'question',
+      content: {
+        type: 'buttons',
+        text: '¿{{quantity}} de {{product}}?',
+        buttons: [
+          { id: 'yes', title: 'Sí' },
+          { id: 'no', title: 'No' },
+        ],
+      },
+      variable: 'sure',
+      retry: { text: 'Toca un botón', limit: 1, next: 'later' },
+      next: 'is_sure',
+    },
+    is_sure: { type: 'decision', condition: "sure == 'yes'", true: 'order', false: 'later' },
+    order: {
+      type: 'action',
+      handler: 'order.create',
+      input: { items: [{ product_id: '{{product}}', quantity: '{{quantity}}' }] },
+      variable: 'order',
+      next: 'bye',
+      error: 'agent',
+    },
+    bye: message('Gracias, pedido {{order.number}} de {{money(order.total_minor, order.currency)}}'),
+    later: message('Hasta luego'),
+    agent: { type: 'handoff', note: 'No order: {{error.message}}' },
+  },
+}
+
+const ask = (variable: string, answer: object | null, next: string) => ({
+  type: 'question',
+  ...{ content: text(`¿${variable}?`), variable, next },
+  ...(answer && { answer, retry: { limit: 3 } }),
+})
+
+const form = {
+  name: 'Form',
+  start: 'nick',
+  triggers: [{ fallback: true }],
+  steps: {
+    nick: ask('nick', { type: 'text', min: 2, max: 10 }, 'weight'),
+    weight: ask('weight', { type: 'number', min: 0, max: 500 }, 'email'),
+    email: ask('email', { type: 'email' }, 'phone'),
+    phone: ask('phone', { type: 'phone', country_code: '34' }, 'size'),
+    size: {
+      type: 'question',
+      content: {
+        type: 'buttons',
+        text: '¿Talla?',
+        buttons: ['S', 'M', 'L'].map(title => ({ id: `size_${title.toLowerCase()}`, title })),
+      },
+      variable: 'size',
+      next: 'sizes_done',
+    },
+    sizes_done: {
+      type: 'decision',
+      condition: "size == 'size_l' || weight > 100.0",
+      true: 'large',
+      false: 'small',
+    },
+    large: message('Grande para {{nick}}: {{email}}, {{phone}}'),
+    small: message('Pequeña para {{nick}}: {{email}}, {{phone}}'),
+  },
+}
+
+const parent = {
+  name: 'Parent',
+  start: 'call',
+  triggers: [{ keywords: ['empezar'] }],
+  steps: { call: { type: 'flow', flow: 'Child', next: 'told' }, told: message('{{city}}, {{street}}') },
+}
+const child = (question: string) => ({
+  name: 'Child',
+  start: 'city',
+  steps: {
+    city: { type: 'question', content: text(question), variable: 'city', next: 'street' },
+    street: { type: 'flow', flow: 'Grandchild', next: 'end' },
+  },
+})
+const grandchild = {
+  name: 'Grandchild',
+  start: 'street',
+  steps: {
+    street: { type: 'question', content: text('¿Calle?'), variable: 'street', next: 'done' },
+    done: { type: 'end' },
+  },
+}
+
+const one = (steps: Record<string, object>) =>
+  sells({ name: 'Order', start: Object.keys(steps)[0], triggers: [{ fallback: true }], steps })
+
+const call = (more: object = {}) => ({
+  type: 'action',
+  ...{ handler: 'http.request', input: { method: 'GET', url: 'https://example.com/{{message.text}}' } },
+  ...{ variable: 'answer', next: 'told', ...more },
+})
+
+/** What `record.ts` can record, by name. A script is changed freely: what was recorded of it stays. */
+export const scripts: Readonly<Record<string, Script>> = {
+  'order-done': {
+    about: 'An order from the first hello to its confirmation; the next message begins anew.',
+    ...{ flows: [sells(order)], bot: ['order'] },
+    moves: [
+      say('Hola!'),
+      tap('pizza', 'Pizza'),
+      say('3'),
+      tap('yes', 'Sí'),
+      succeed({ id: 'o1', number: 17, total_minor: 3750, currency: 'EUR' }),
+      say('gracias'),
+      say('otro pedido'),
+      say('agua'),
+      close('silence'),
+    ],
+  },
+  'order-retries': {
+    about: 'Answers that are none, until a person is called; choices by words and by number.',
+    ...{ flows: [sells(order)], bot: ['order'] },
+    moves: [
+      say('pedido'),
+      say('sushi'),
+      say('2'),
+      say('muchas'),
+      content({ type: 'image', media_id: 'media-1', mime_type: 'image/jpeg' }),
+      say('100'),
+      say('¿hola?'),
+      giveBack(),
+      say('pedido'),
+      tap('flan', 'Flan'),
+      say('1'),
+      say('quizás'),
+      say('tal vez'),
+    ],
+  },
+  'order-timeouts': {
+    about: 'Time runs out at a question; a timer of a question that was answered does nothing.',
+    ...{ flows: [sells(order)], bot: ['order'] },
+    moves: [
+      say('hola'),
+      timeOut(30 * minuteMs),
+      say('hola'),
+      tap('flan', 'Flan'),
+      timeOut(30 * minuteMs, 'q2'),
+      say('seis'),
+      timeOut(30 * minuteMs),
+      say('nada'),
+    ],
+  },
+  'order-refused': {
+    about: 'An action that fails goes to its error step, which hands over.',
+    ...{ flows: [sells(order)], bot: ['order'] },
+    moves: [
+      say('hola'),
+      tap('pizza', 'Pizza'),
+      say('99'),
+      say('si'),
+      failWith('out_of_stock', 'There are 4 of "Pizza"'),
+      say('¿y ahora?'),
+      close('done', minuteMs),
+    ],
+  },
+  answers: {
+    about: 'Every kind of answer, first wrong and then right.',
+    ...{ flows: [{ flow_id: 'form', before_move: 0, document: form }], bot: ['form'] },
+    moves: [
+      say('buenas'),
+      say('A'),
+      say('Ana María de la O'),
+      say('Ana'),
+      say('1.500'),
+      say('72,5'),
+      say('ana@'),
+      say('ana@example.com'),
+      say('quinientos'),
+      say('0600 11 22 33'),
+      content({ type: 'location', latitude: 40.4, longitude: -3.7 }),
+      tap('size_xl', 'XL'),
+      say('l'),
+      say('2'),
+    ],
+  },
+  'sub-flows': {
+    about: 'Flows that call flows share their variables; a version that is published meanwhile is for the next call.',
+    flows: [
+      { flow_id: 'parent', before_move: 0, document: parent },
+      { flow_id: 'child', before_move: 0, document: child('¿Ciudad?') },
+      { flow_id: 'grandchild', before_move: 0, document: grandchild },
+      { flow_id: 'child', before_move: 2, document: child('¿Qué ciudad?') },
+      {
+        flow_id: 'parent',
+        before_move: 3,
+        document: { ...parent, start: 'hi', steps: { ...parent.steps, hi: message('De nuevo', 'call') } },
+      },
+    ],
+    bot: ['parent'],
+    moves: [say('adiós'), say('empezar'), say('Vigo'), say('Príncipe 1'), say('empezar'), say('Lugo')],
+  },
+  'missing-sub-flow': {
+    about: 'A flow that calls one that is not there fails, and a person is called.',
+    ...{ flows: [{ flow_id: 'parent', before_move: 0, document: parent }], bot: ['parent'] },
+    moves: [say('empezar'), say('¿?'), giveBack(), say('empezar')],
+  },
+  'person-in-between': {
+    about: 'A person takes over at a question, and while a result is awaited; the bot goes on where it stood.',
+    ...{ flows: [sells(order)], bot: ['order'] },
+    moves: [
+      say('hola'),
+      takeOver('lo llevo yo'),
+      say('pizza'),
+      giveBack(),
+      say('pizza'),
+      say('2'),
+      tap('yes', 'Sí'),
+      takeOver('espera'),
+      succeed({ id: 'o2', number: 18, total_minor: 2500, currency: 'EUR' }),
+      say('¿hola?'),
+      giveBack(),
+      say('hola'),
+      takeOver(''),
+      close('agent', minuteMs),
+    ],
+  },
+  'late-and-double': {
+    about: 'Results and timers that nobody awaits any more do nothing; a closed conversation takes no answer.',
+    ...{
+      flows: [
+        one({
+          ask: ask('word', null, 'get'),
+          get: call({ error: 'sorry' }),
+          told: message('{{answer}}'),
+          sorry: message('No: {{error.code}}'),
+        }),
+      ],
+      bot: ['order'],
+    },
+    moves: [
+      say('hola'),
+      say('sol'),
+      say('mientras'),
+      succeed('luz', 'a99'),
+      succeed('luz'),
+      succeed('luz', 'a5'),
+      say('otra vez'),
+      say('mar'),
+      failWith('timeout', 'No answer within 10 seconds'),
+      close('done', minuteMs),
+      say('tarde'),
+      giveBack(),
+      takeOver('tarde'),
+    ],
+  },
+  'action-without-error-step': {
+    about: 'An action that fails where no step takes that: the flow fails, and a person is called.',
+    ...{ flows: [one({ get: call(), told: message('{{answer}}') })], bot: ['order'] },
+    moves: [
+      say('x'),
+      failWith('http_500', 'The server answered 500'),
+      giveBack(),
+      say('y'),
+      takeOver('yo'),
+      failWith('http_500', 'The server answered 500'),
+      giveBack(),
+    ],
+  },
+  'expression-fails': {
+    about: 'An expression that fails when it is run names its step and field.',
+    flows: [
+      one({
+        ask: ask('n', { type: 'integer' }, 'divide'),
+        divide: { type: 'decision', condition: '100 / n > 10', true: 'many', false: 'few' },
+        many: message('Muchos'),
+        few: message('Pocos: {{customer.variables.none}}'),
+      }),
+    ],
+    bot: ['order'],
+    moves: [say('a'), say('5'), say('b'), say('50'), giveBack(), say('c'), say('0')],
+  },
+  'endless-loop': {
+    about: 'A loop that no question breaks is stopped.',
+    flows: [
+      one({
+        a: { type: 'decision', condition: 'true', true: 'b', false: 'end' },
+        b: { type: 'decision', condition: 'false', true: 'end', false: 'a' },
+      }),
+    ],
+    bot: ['order'],
+    moves: [say('a')],
+  },
+  'menu-by-number': {
+    about: 'What a message offered last can be chosen by its number, though nothing is asked.',
+    flows: [
+      sells({
+        name: 'Order',
+        start: 'menu',
+        triggers: [{ keywords: ['hola'] }, { keywords: ['Ver catálogo', 'Soporte'] }],
+        steps: {
+          menu: {
+            type: 'message',
+            content: {
+              type: 'buttons',
+              text: '¿Qué necesitas?',
+              buttons: [
+                { id: 'catalog', title: 'Ver catálogo' },
+                { id: 'support', title: 'Soporte' },
+              ],
+            },
+            next: 'end',
+          },
+        },
+      }),
+    ],
+    bot: ['order'],
+    moves: [say('2'), say('hola'), say('2'), tap('catalog', 'Ver catálogo'), say('3')],
+  },
+  'no-flow': {
+    about: 'A bot whose flow is not there leaves the messages to people.',
+    ...{ flows: [], bot: [] },
+    moves: [say('hola'), takeOver(''), say('¿hay alguien?'), giveBack(), close('silence')],
+  },
+}
