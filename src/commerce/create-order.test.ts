@@ -6,7 +6,8 @@ import { makeMetrics } from '../lib/metrics.ts'
 import type { FeedEvent } from '../stores/feed.ts'
 import { type Database, openDatabase, type Scope } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
-import { actions } from './actions/actions.ts'
+import { catalogList } from './actions/catalog-list.ts'
+import { orderCreate } from './actions/order-create.ts'
 import { createOrder } from './create-order.ts'
 import { createCustomer } from './customers.ts'
 import { updateOrder } from './orders.ts'
@@ -149,11 +150,11 @@ test('an order of a flow names its conversation, and its value is what the flow 
   const conversationId = uuids.next()
   const told: FeedEvent[] = []
   const tell = (event: FeedEvent) => told.push(event)
-  const run = (handler: string, input: unknown) =>
+  const run = (input: unknown, action = orderCreate) =>
     database.transaction(worker, async tx =>
-      actions.get(handler)?.run(tx, uuids, { ...shop, conversationId, tell, input: input as never }),
+      action.run(tx, uuids, { ...shop, conversationId, tell, input: input as never }),
     )
-  const made = await run('order.create', { items: [{ product_id: product, quantity: 2 }], notes: 'soon' })
+  const made = await run({ items: [{ product_id: product, quantity: 2 }], notes: 'soon' })
   expect(made).toEqual({
     ok: true,
     value: {
@@ -169,24 +170,24 @@ test('an order of a flow names its conversation, and its value is what the flow 
   })
   const rows = await database.transaction(worker, tx => tx.run(read, { conversation_id: conversationId }))
   expect(rows).toEqual([{ notes: 'soon' }])
-  expect(await run('order.create', { items: [{ product_id: product, quantity: 9 }] })).toEqual({
+  expect(await run({ items: [{ product_id: product, quantity: 9 }] })).toEqual({
     ...{ ok: false, code: 'out_of_stock', message: 'Product 0: 3 left.' },
   })
-  expect(await run('order.create', { items: 'all' })).toMatchObject({ ok: false, code: 'invalid_input' })
+  expect(await run({ items: 'all' })).toMatchObject({ ok: false, code: 'invalid_input' })
   expect(told).toMatchObject([
     {
       type: 'order.created',
       data: { number: 1, conversation_id: conversationId, customer_id: shop.customerId, notes: 'soon' },
     },
   ])
-  expect(await run('catalog.list', {})).toMatchObject({ ok: true, value: { products: [{ id: product, stock: 3 }] } })
+  expect(await run({}, catalogList)).toMatchObject({ ok: true, value: { products: [{ id: product, stock: 3 }] } })
 })
 
 test('the catalogue shows active products, those in stock first, by a part of their name', async () => {
   const shop = await openShop(0, 5, 1)
   const list = async (input: { search?: string; limit?: number }) => {
     const result = await database.transaction(worker, async tx =>
-      actions.get('catalog.list')?.run(tx, uuids, { ...shop, conversationId: '', input }),
+      catalogList.run(tx, uuids, { ...shop, conversationId: '', input }),
     )
     return JSON.stringify(result).match(/Product \d/g)
   }

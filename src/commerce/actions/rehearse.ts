@@ -2,7 +2,7 @@ import type { Ids } from '../../lib/ids.ts'
 import type { Json } from '../../lib/json.ts'
 import type { Database } from '../../stores/postgres/database.ts'
 import { createCustomer } from '../customers.ts'
-import type { Action, ActionResult } from './action.ts'
+import type { Action, ActionResult, OutsideAction } from './action.ts'
 
 /** Thrown to roll back what an action has written; carries what it answered. */
 class Rehearsed extends Error {
@@ -26,6 +26,7 @@ export async function rehearse(
   action: Action,
   { tenantId, input }: { readonly tenantId: string; readonly input: Json },
 ): Promise<ActionResult> {
+  if (action.kind === 'outside') return rehearseOutside(action, input)
   try {
     return await database.transaction({ role: 'app', tenantId }, async tx => {
       const customer = await createCustomer(tx, ids, tenantId, noDetails)
@@ -37,4 +38,11 @@ export async function rehearse(
     if (error instanceof Rehearsed) return error.result
     throw error
   }
+}
+
+/** Nobody outside is asked: only what is wrong with the input is told. */
+function rehearseOutside({ handler, prepare }: OutsideAction, input: Json): ActionResult {
+  const prepared = prepare(input)
+  if (!prepared.ok) return prepared
+  return { ok: false, code: 'not_simulated', message: `The action "${handler}" is not performed in a simulation.` }
 }
