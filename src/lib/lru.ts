@@ -26,7 +26,11 @@ export class Lru<K, V> {
   set(key: K, value: V): void {
     this.delete(key)
     this.#entries.set(key, value)
-    if (this.#entries.size <= this.#max) return
+    if (this.#entries.size > this.#max) this.deleteOldest()
+  }
+
+  /** Deletes the entry whose last use is longest ago. */
+  deleteOldest(): void {
     const [oldest] = this.#entries.keys()
     if (oldest !== undefined) this.delete(oldest)
   }
