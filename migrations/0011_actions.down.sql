@@ -1,0 +1,6 @@
+drop index conversations_load;
+alter table sellers drop column assigned_turn;
+drop sequence seller_turns;
+drop index products_catalog;
+alter table products drop column search_text;
+drop table carts;
