@@ -34,14 +34,22 @@ export type Claimed = {
   readonly via_bot_id: string | null
   readonly customer_id: string
   readonly state: ConversationState | null
+  readonly provider: string | null
   readonly flow_id: string | null
   readonly published_version: number | null
+  /** The published flows whose triggers are tried after the main one's, in order; null: there are none. */
+  readonly other_flows: readonly FlowRef[] | null
+  readonly window_expires_at: Date | null
   readonly last_message_at: Date
   readonly customer_name: string
   readonly customer_phone: string | null
   readonly customer_email: string | null
   readonly customer_variables: JsonObject
+  readonly customer_tags: readonly string[]
+  readonly customer_opted_out: boolean
 }
+
+type FlowRef = { readonly flow_id: string; readonly version: number }
 
 const claimedRow = {
   tenant_id: 'uuid',
@@ -50,27 +58,44 @@ const claimedRow = {
   via_bot_id: nullable('uuid'),
   customer_id: 'uuid',
   state: nullableJson<ConversationState>(),
+  provider: nullable('text'),
   flow_id: nullable('uuid'),
   published_version: nullable('int4'),
+  other_flows: nullableJson<readonly FlowRef[]>(),
+  window_expires_at: nullable('timestamptz'),
   last_message_at: 'timestamptz',
   customer_name: 'text',
   customer_phone: nullable('text'),
   customer_email: nullable('text'),
   customer_variables: json<JsonObject>(),
+  customer_tags: json<readonly string[]>(),
+  customer_opted_out: 'bool',
 } as const
 
-const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.via_bot_id, c.customer_id, c.state, b.flow_id, f.published_version, c.last_message_at,
-      k.name as customer_name, k.phone as customer_phone, k.email as customer_email, k.variables as customer_variables`
+const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.via_bot_id, c.customer_id, c.state, b.provider, b.flow_id, f.published_version, b.other_flows,
+      c.window_expires_at, c.last_message_at,
+      k.name as customer_name, k.phone as customer_phone, k.email as customer_email, k.variables as customer_variables,
+      to_jsonb(k.tags) as customer_tags, k.opted_out_at is not null as customer_opted_out`
+
+const publishedOf = (tenantId: string, ids: string) => `
+      select jsonb_agg(jsonb_build_object('flow_id', f.id, 'version', f.published_version) order by g.place)
+      from unnest(${ids}) with ordinality as g (id, place)
+      join flows f on f.tenant_id = ${tenantId} and f.id = g.id
+      where f.published_version is not null`
 
 // One look by key for each row: a join would be planned by what the planner thinks of the tables, and some of those plans
 // read whole tables for a handful of conversations. A conversation that another process has locked is passed over.
 const lockedWithRest = (tenantId: string, conversationId: string) => `lateral (
-      select tenant_id, id, bot_id, via_bot_id, customer_id, state, last_message_at from conversations
+      select tenant_id, id, bot_id, via_bot_id, customer_id, state, window_expires_at, last_message_at from conversations
       where tenant_id = ${tenantId} and id = ${conversationId}
       for no key update skip locked) c
     cross join lateral (
-      select name, phone, email, variables from customers where tenant_id = c.tenant_id and id = c.customer_id offset 0) k
-    left join lateral (select flow_id from bots where tenant_id = c.tenant_id and id = c.bot_id offset 0) b on true
+      select name, phone, email, variables, tags, opted_out_at from customers
+      where tenant_id = c.tenant_id and id = c.customer_id offset 0) k
+    left join lateral (
+      select provider, flow_id, case when cardinality(flow_ids) > 0 then (${publishedOf('bots.tenant_id', 'flow_ids')}) end
+        as other_flows
+      from bots where tenant_id = c.tenant_id and id = c.bot_id offset 0) b on true
     left join lateral (
       select published_version from flows where tenant_id = c.tenant_id and id = b.flow_id offset 0) f on true`
 
