@@ -75,6 +75,8 @@ async function seed(t: string): Promise<void> {
     values (${t}, ${order}, 1, ${customer}, 1, 'COP')`
   await admin`insert into order_items (tenant_id, order_id, line, product_id, name, quantity, price_minor)
     values (${t}, ${order}, 1, ${product}, 'P', 1, 1)`
+  await admin`insert into carts (tenant_id, bot_id, customer_id, product_id, line, name, quantity)
+    values (${t}, ${bot}, ${customer}, ${product}, 1, 'P', 1)`
 }
 
 async function tenantTables(): Promise<string[]> {
