@@ -1,7 +1,8 @@
-import { type CompiledFlow, type CompiledStep, stepTargets } from './compile.ts'
+import type { CompiledFlow, CompiledStep } from './compile.ts'
 import { END } from './document.ts'
 import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
 import { SUMMARY_LENGTH_MAX } from './limits.ts'
+import { stepTargets } from './step-parts.ts'
 import { shorten } from './words.ts'
 
 /** What is wrong with how the steps lead to each other: targets that aren't there, steps nobody reaches, loops. */

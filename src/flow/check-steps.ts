@@ -1,10 +1,11 @@
 import * as v from 'valibot'
 import { explainIssue, pathOf } from './check-schema.ts'
-import { type CompiledContent, type CompiledFlow, type CompiledStep, stepExpressions } from './compile.ts'
+import type { CompiledContent, CompiledFlow, CompiledStep } from './compile.ts'
 import { checkExpression, type Expression } from './expression.ts'
 import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
 import { fitContent } from './fit-content.ts'
 import type { Json } from './json.ts'
+import { stepContents, stepExpressions } from './step-parts.ts'
 import type { Template } from './template.ts'
 
 /** What a flow may use of the world around it; see `checkFlow`. */
@@ -24,16 +25,17 @@ export function checkSteps(flow: CompiledFlow, surroundings: Surroundings): read
 function checkByType(id: string, step: CompiledStep, flow: CompiledFlow, around: Surroundings): readonly Finding[] {
   switch (step.type) {
     case 'message':
-      return checkContent(id, step.content)
+      return stepContents(step).flatMap(content => checkContent(id, content))
     case 'question':
-      return [...checkContent(id, step.content), ...checkQuestion(id, step)]
+      return [...stepContents(step).flatMap(content => checkContent(id, content)), ...checkQuestion(id, step)]
     case 'decision':
-      return checkCondition(id, step.condition)
+      return step.cases.flatMap(({ condition }) => checkCondition(id, condition))
     case 'action':
       return checkAction(id, step, around.handlers)
     case 'flow':
       return checkCall(id, step.flow, flow.name, around.flows)
     case 'handoff':
+    case 'wait':
     case 'end':
       return []
   }

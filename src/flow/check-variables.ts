@@ -1,6 +1,7 @@
-import { type CompiledFlow, type CompiledStep, stepExpressions, stepTargets } from './compile.ts'
+import type { CompiledFlow, CompiledStep } from './compile.ts'
 import { ROOT_NAMES } from './expression.ts'
 import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
+import { stepExpressions, stepTargets } from './step-parts.ts'
 
 /**
  * What may stand in a run's variables when it comes to a step: `may` are set on some path to it, `must` on every one.

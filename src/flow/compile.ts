@@ -1,17 +1,18 @@
 import type { OutboundContent } from './content.ts'
 import {
   type AnswerRule,
-  type FlowContent,
   type FlowDocument,
   type FlowStep,
-  hasChoices,
+  type FlowTrigger,
+  isClockTime,
   parseDurationMs,
 } from './document.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { fitContent } from './fit-content.ts'
+import { type FlowContent, hasChoices } from './flow-content.ts'
 import type { Json } from './json.ts'
 import { RETRY_LIMIT_DEFAULT } from './limits.ts'
-import { compileTemplate, expressionsOf, type Template } from './template.ts'
+import { compileTemplate, type Template } from './template.ts'
 import { foldWords } from './words.ts'
 
 /** A content ready to render; `fixed` is what it always renders to when it holds no `{{…}}`. */
@@ -21,22 +22,56 @@ export type CompiledContent = {
   readonly fixed: OutboundContent | null
 }
 
+/** A target to go to when nothing came for a time. */
+export type CompiledTimeout = { readonly after_ms: number; readonly next: string }
+
+/** What is sent, and what instead of it when the customer's window is closed. */
+type Sent = { readonly content: CompiledContent; readonly template: CompiledContent | null }
+
 /** A question with its defaults filled in; `retry.next` null means handing over to a person. */
-export type CompiledQuestion = {
+export type CompiledQuestion = Sent & {
   readonly type: 'question'
-  readonly content: CompiledContent
   readonly variable: string
   readonly answer: AnswerRule
   readonly retry: { readonly text: CompiledContent | null; readonly limit: number; readonly next: string | null }
-  readonly timeout: { readonly after_ms: number; readonly next: string } | null
+  readonly timeout: CompiledTimeout | null
   readonly next: string
+}
+
+/** The cases of a decision, in order, and where it goes when none is true. `isPlain`: it has one condition, not cases. */
+export type CompiledDecision = {
+  readonly type: 'decision'
+  readonly isPlain: boolean
+  readonly cases: readonly { readonly condition: Expression; readonly next: string }[]
+  readonly else: string
+}
+
+/** A handoff; one that `stays` keeps its run until the conversation comes back to the bot. */
+export type CompiledHandoff = {
+  readonly type: 'handoff'
+  readonly note: Template
+  readonly stays: boolean
+  readonly next: string | null
+  readonly timeout: CompiledTimeout | null
+  readonly agent_timeout: CompiledTimeout | null
+}
+
+/** Until when a run waits: a time long, to a time of the day, or to a moment that is computed. */
+export type CompiledWait = {
+  readonly type: 'wait'
+  readonly until:
+    | { readonly kind: 'for'; readonly ms: number }
+    | { readonly kind: 'clock'; readonly time: string }
+    | { readonly kind: 'moment'; readonly moment: Template }
+  readonly next: string
+  readonly on_message: string | null
 }
 
 /** A step with its expressions parsed and durations in milliseconds. */
 export type CompiledStep =
-  | { readonly type: 'message'; readonly content: CompiledContent; readonly next: string }
+  | (Sent & { readonly type: 'message'; readonly next: string })
   | CompiledQuestion
-  | { readonly type: 'decision'; readonly condition: Expression; readonly true: string; readonly false: string }
+  | CompiledDecision
   | {
       readonly type: 'action'
       readonly handler: string
@@ -46,11 +81,24 @@ export type CompiledStep =
       readonly error: string | null
     }
   | { readonly type: 'flow'; readonly flow: string; readonly next: string }
-  | { readonly type: 'handoff'; readonly note: Template }
+  | CompiledHandoff
+  | CompiledWait
   | { readonly type: 'end' }
 
-/** A trigger with its keywords folded for comparing; no keywords means it takes any message. */
-export type CompiledTrigger = { readonly keywords: readonly string[] | null }
+/** Whether a trigger counts only while the business is open, or only while it is closed. */
+export type TriggerHours = 'open' | 'closed' | null
+
+/** What starts a flow; keywords are folded for comparing. `ads` without ids takes any advertisement. */
+export type CompiledTrigger =
+  | {
+      readonly kind: 'keywords'
+      readonly words: readonly string[]
+      readonly match: 'contains' | 'exact' | 'starts'
+      readonly hours: TriggerHours
+    }
+  | { readonly kind: 'buttons'; readonly ids: readonly string[]; readonly hours: TriggerHours }
+  | { readonly kind: 'ads'; readonly ids: readonly string[] | null; readonly hours: TriggerHours }
+  | { readonly kind: 'fallback'; readonly hours: TriggerHours }
 
 /** A flow ready to run. Make it once per version and keep it: parsing is the expensive part. */
 export type CompiledFlow = {
@@ -64,20 +112,27 @@ export type CompiledFlow = {
 export function compileFlow(document: FlowDocument): CompiledFlow {
   const steps = new Map<string, CompiledStep>()
   for (const [id, step] of Object.entries(document.steps)) steps.set(id, compileStep(step))
-  const triggers = document.triggers.map(trigger => ({
-    keywords: 'keywords' in trigger ? trigger.keywords.map(foldWords) : null,
-  }))
-  return { name: document.name, start: document.start, triggers, steps }
+  return { name: document.name, start: document.start, triggers: document.triggers.map(compileTrigger), steps }
+}
+
+function compileTrigger(trigger: FlowTrigger): CompiledTrigger {
+  const { hours = null } = trigger
+  if ('keywords' in trigger) {
+    return { kind: 'keywords', words: trigger.keywords.map(foldWords), match: trigger.match ?? 'contains', hours }
+  }
+  if ('buttons' in trigger) return { kind: 'buttons', ids: trigger.buttons, hours }
+  if ('ads' in trigger) return { kind: 'ads', ids: trigger.ads === true ? null : trigger.ads, hours }
+  return { kind: 'fallback', hours }
 }
 
 function compileStep(step: FlowStep): CompiledStep {
   switch (step.type) {
     case 'message':
-      return { type: 'message', content: compileContent(step.content, 'content'), next: step.next }
+      return { type: 'message', ...compileSent(step), next: step.next }
     case 'question':
       return compileQuestion(step)
     case 'decision':
-      return { ...step, condition: parseExpression(step.condition, 'condition') }
+      return compileDecision(step)
     case 'action':
       return {
         ...step,
@@ -86,24 +141,73 @@ function compileStep(step: FlowStep): CompiledStep {
         error: step.error ?? null,
       }
     case 'handoff':
-      return { type: 'handoff', note: compileTemplate(step.note, 'note', () => false) }
+      return compileHandoff(step)
+    case 'wait':
+      return compileWait(step)
     case 'flow':
     case 'end':
       return step
   }
 }
 
-function compileQuestion(step: Extract<FlowStep, { type: 'question' }>): CompiledQuestion {
+type StepOf<TType extends FlowStep['type']> = Extract<FlowStep, { type: TType }>
+
+function compileSent({ content, template }: StepOf<'message'> | StepOf<'question'>): Sent {
+  return {
+    content: compileContent(content, 'content'),
+    template: template === undefined ? null : compileContent(template, 'template'),
+  }
+}
+
+function compileQuestion(step: StepOf<'question'>): CompiledQuestion {
   const { text, limit = RETRY_LIMIT_DEFAULT, next = null } = step.retry ?? {}
   return {
     type: 'question',
-    content: compileContent(step.content, 'content'),
+    ...compileSent(step),
     variable: step.variable,
     answer: step.answer ?? { type: hasChoices(step.content) ? 'choice' : 'text' },
     retry: { text: text === undefined ? null : compileContent({ type: 'text', text }, 'retry'), limit, next },
-    timeout: step.timeout ? { after_ms: parseDurationMs(step.timeout.after) ?? 0, next: step.timeout.next } : null,
+    timeout: compileTimeout(step.timeout),
     next: step.next,
   }
+}
+
+function compileTimeout(timeout: StepOf<'question'>['timeout']): CompiledTimeout | null {
+  return timeout === undefined ? null : { after_ms: parseDurationMs(timeout.after) ?? 0, next: timeout.next }
+}
+
+function compileDecision(step: StepOf<'decision'>): CompiledDecision {
+  if (!('cases' in step)) {
+    const only = { condition: parseExpression(step.condition, 'condition'), next: step.true }
+    return { type: 'decision', isPlain: true, cases: [only], else: step.false }
+  }
+  const cases = step.cases.map(({ condition, next }, index) => {
+    return { condition: parseExpression(condition, `cases.${index}.condition`), next }
+  })
+  return { type: 'decision', isPlain: false, cases, else: step.else }
+}
+
+function compileHandoff(step: StepOf<'handoff'>): CompiledHandoff {
+  const { note, next = null } = step
+  const [timeout, agent_timeout] = [compileTimeout(step.timeout), compileTimeout(step.agent_timeout)]
+  return {
+    type: 'handoff',
+    note: compileTemplate(note, 'note', () => false),
+    stays: next !== null || timeout !== null || agent_timeout !== null,
+    next,
+    timeout,
+    agent_timeout,
+  }
+}
+
+function compileWait({ for: duration, until = '', next, on_message }: StepOf<'wait'>): CompiledWait {
+  return { type: 'wait', until: compileUntil(duration, until), next, on_message: on_message ?? null }
+}
+
+function compileUntil(duration: string | undefined, until: string): CompiledWait['until'] {
+  if (duration !== undefined) return { kind: 'for', ms: parseDurationMs(duration) ?? 0 }
+  if (isClockTime(until)) return { kind: 'clock', time: until }
+  return { kind: 'moment', moment: compileTemplate(until, 'until', () => true) }
 }
 
 const COMPUTED_LISTS: ReadonlySet<string> = new Set(['buttons', 'sections', 'rows'])
@@ -117,49 +221,4 @@ function compileContent(content: FlowContent, field: string): CompiledContent {
 /** The content as JSON: a key that is undefined is no key. */
 function withoutUndefined(content: FlowContent): Json {
   return JSON.parse(JSON.stringify(content))
-}
-
-/** Every expression of a step, in the order of its fields. */
-export function stepExpressions(step: CompiledStep): readonly Expression[] {
-  switch (step.type) {
-    case 'message':
-      return expressionsOf(step.content.template)
-    case 'question':
-      return [
-        ...expressionsOf(step.content.template),
-        ...(step.retry.text ? expressionsOf(step.retry.text.template) : []),
-      ]
-    case 'decision':
-      return [step.condition]
-    case 'action':
-      return expressionsOf(step.input)
-    case 'handoff':
-      return expressionsOf(step.note)
-    case 'flow':
-    case 'end':
-      return []
-  }
-}
-
-/** The steps a step can lead to, "end" among them, with the field that says so. */
-export function stepTargets(step: CompiledStep): readonly { readonly field: string; readonly target: string }[] {
-  const fields: Record<string, string | null> = targetFields(step)
-  return Object.entries(fields).flatMap(([field, target]) => (target === null ? [] : [{ field, target }]))
-}
-
-function targetFields(step: CompiledStep): Record<string, string | null> {
-  switch (step.type) {
-    case 'question':
-      return { next: step.next, 'retry.next': step.retry.next, 'timeout.next': step.timeout?.next ?? null }
-    case 'decision':
-      return { true: step.true, false: step.false }
-    case 'action':
-      return { next: step.next, error: step.error }
-    case 'message':
-    case 'flow':
-      return { next: step.next }
-    case 'handoff':
-    case 'end':
-      return {}
-  }
 }

@@ -59,7 +59,8 @@ const outboundMediaSchema = (text: TextSchema) =>
     v.description('Has a `url` or a `media_id`, not both. An audio or a sticker has no `caption`.'),
   )
 
-const templateSchema = (text: TextSchema) =>
+/** A message template that the provider approved. */
+export const templateSchema = (text: TextSchema) =>
   v.strictObject({
     type: v.literal('template'),
     name: text(limits.TEMPLATE_NAME_LENGTH_MAX),
@@ -152,18 +153,35 @@ export const outboundContentSchema = v.variant('type', [...sharedContentSchemas(
 /** A message that can be sent; see `outboundContentSchema`. */
 export type OutboundContent = v.InferOutput<typeof outboundContentSchema>
 
+const referralText = (max: number) => v.optional(plainText(max, 0))
+
+const referralSchema = v.strictObject({
+  source_type: v.picklist(['ad', 'post']),
+  source_id: referralText(limits.REFERRAL_ID_LENGTH_MAX),
+  source_url: referralText(limits.URL_LENGTH_MAX),
+  headline: referralText(limits.REFERRAL_TEXT_LENGTH_MAX),
+  body: referralText(limits.REFERRAL_TEXT_LENGTH_MAX),
+  click_id: referralText(limits.REFERRAL_ID_LENGTH_MAX),
+})
+
+/** The advertisement or the post from which a customer came to write. */
+export type Referral = v.InferOutput<typeof referralSchema>
+
+const referral = v.optional(referralSchema)
+
 /**
  * A message from a customer. `choice` is a button or a list row that was tapped; `unsupported` says in `reason`
  * what WhatsApp or the provider could not hand over.
  */
 export const inboundContentSchema = v.variant('type', [
-  v.strictObject({ type: v.literal('text'), text: plainText(limits.INBOUND_TEXT_LENGTH_MAX, 0) }),
+  v.strictObject({ type: v.literal('text'), text: plainText(limits.INBOUND_TEXT_LENGTH_MAX, 0), referral }),
   v.strictObject({
     type: mediaType,
     media_id: plainText(limits.MEDIA_ID_LENGTH_MAX),
     mime_type: plainText(limits.MIME_TYPE_LENGTH_MAX),
     caption: v.optional(plainText(limits.INBOUND_TEXT_LENGTH_MAX, 0)),
     filename: v.optional(plainText(limits.INBOUND_TEXT_LENGTH_MAX, 0)),
+    referral,
   }),
   locationSchema(plainText),
   contactsSchema(plainText),
@@ -172,6 +190,7 @@ export const inboundContentSchema = v.variant('type', [
     type: v.literal('choice'),
     id: plainText(limits.BUTTON_ID_LENGTH_MAX, 0),
     title: plainText(limits.INBOUND_TEXT_LENGTH_MAX, 0),
+    referral,
   }),
   v.strictObject({ type: v.literal('unsupported'), reason: plainText(limits.REASON_LENGTH_MAX, 0) }),
 ])

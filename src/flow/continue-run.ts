@@ -36,7 +36,7 @@ type WaitingAnswer = Extract<Waiting, { kind: 'answer' }>
 /** Takes a message as the answer to the waiting question. */
 export function answer(call: Call, waiting: WaitingAnswer, content: InboundContent): void {
   withStep(call, waiting.step, 'question', (question, step) => {
-    const read = readAnswer(question.answer, content, waiting.choices)
+    const read = readAnswer(question.answer, content, waiting.choices, call.context)
     if ('problem' in read) return reject(call, waiting, question, read.problem)
     if (!hasRoomFor(call, step, question.variable, read.value)) return null
     emit(call, { type: 'answer.accepted', data: { step, variable: question.variable, value: read.value } })

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { unknownBusiness } from './business.ts'
 import { compileFlow } from './compile.ts'
 import type { InboundContent } from './content.ts'
 import { flowDocumentSchema } from './document.ts'
@@ -6,7 +7,7 @@ import type { ConversationEvent } from './events.ts'
 import type { JsonObject } from './json.ts'
 import type { FlowLibrary, PublishedFlow } from './library.ts'
 import { type ConversationState, initialState } from './state.ts'
-import { type ActionResult, type Context, type Effect, type Input, step } from './step.ts'
+import { type ActionResult, type Context, type Effect, type FlowVersion, type Input, step } from './step.ts'
 
 /** What the tests' conversations are about. */
 export const context: Context = {
@@ -16,6 +17,8 @@ export const context: Context = {
     name: 'Ana',
     phone: '+34600111222',
     email: null,
+    tags: [],
+    opted_out: false,
     variables: {
       products: [
         { sku: 'pizza', name: 'Pizza', price_minor: 1250 },
@@ -25,6 +28,8 @@ export const context: Context = {
     },
   },
   conversation: { id: '01890a5d-ac96-774b-bcce-b302099a8058', bot_id: '01890a5d-ac96-774b-bcce-b302099a8059' },
+  window_expires_at: null,
+  business: unknownBusiness,
 }
 
 /** The handlers the tests' flows may name. */
@@ -128,12 +133,12 @@ export class Conversation {
   readonly effects: Effect[] = []
   state: ConversationState = initialState
   readonly #library: FlowLibrary
-  readonly #flow: { readonly flow_id: string; readonly version: number }
+  readonly #flows: readonly FlowVersion[]
 
   /** With the first flow as the bot's, and the others for it to call. */
   constructor(...documents: readonly [{ readonly name: string } | JsonObject, ...unknown[]]) {
     this.#library = libraryOf(...documents)
-    this.#flow = { flow_id: String(documents[0].name), version: 1 }
+    this.#flows = [{ flow_id: String(documents[0].name), version: 1 }]
   }
 
   /** One input, with the events and effects it gave; `effects` and `events` keep all of them. */
@@ -148,7 +153,7 @@ export class Conversation {
   /** A message of the customer: the summaries of what the bot replies. */
   say(message: string | InboundContent): readonly string[] {
     const content: InboundContent = typeof message === 'string' ? { type: 'text', text: message } : message
-    return sentBy(this.give({ kind: 'message', message_id: `m${this.events.length}`, content, flow: this.#flow }))
+    return sentBy(this.give({ kind: 'message', message_id: `m${this.events.length}`, content, flows: this.#flows }))
   }
 
   /** A button or row that is tapped. */

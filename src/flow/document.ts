@@ -1,10 +1,14 @@
 import * as v from 'valibot'
-import { areUnique, buttonSchema, rowSchema, sharedContentSchemas, type TextSchema } from './content.ts'
+import { answerSchema } from './answer-rule.ts'
 import { RESERVED_NAMES } from './expression.ts'
+import { flowContentSchema, flowTemplateSchema, hasChoices, templateText } from './flow-content.ts'
+import { formUnion } from './form-union.ts'
 import { isBoundedJson, isJsonObject, type JsonObject } from './json.ts'
 import * as limits from './limits.ts'
-import { hasTemplate, isWholeTemplate } from './template.ts'
+import { isWholeTemplate } from './template.ts'
 import { foldWords } from './words.ts'
+
+export type { AnswerRule } from './answer-rule.ts'
 
 /** Where a flow ends without a step of its own: `next: "end"`. */
 export const END = 'end'
@@ -20,79 +24,6 @@ export function parseDurationMs(text: string): number | null {
   return durationMs <= limits.DURATION_MS_MAX ? durationMs : null
 }
 
-// What holds a {{…}} is only as long as it is once rendered, and then shortened where that is sensible.
-const templateText: TextSchema = (max, min = 1) =>
-  v.pipe(
-    v.string(),
-    v.check(text => hasTemplate(text) || text.length >= min, 'Must not be empty'),
-    v.check(text => hasTemplate(text) || text.length <= max, `Must have at most ${max} characters`),
-    v.maxLength(limits.TEMPLATE_LENGTH_MAX),
-  )
-
-/** A list written out, or a text that is one whole `{{…}}` giving that list. */
-const computable = <TItem extends v.GenericSchema>(item: TItem, max: number) =>
-  v.union([
-    v.pipe(v.array(item), v.minLength(1), v.maxLength(max)),
-    v.pipe(
-      v.string(),
-      v.maxLength(limits.TEMPLATE_LENGTH_MAX),
-      v.check(isWholeTemplate, 'Must be a list, or one whole {{…}} that gives it'),
-    ),
-  ])
-
-/** Whether the values of a list are unique, those with a `{{…}}` left aside; true of a computed list. */
-function areLiteralsUnique<T>(list: readonly T[] | string, pick: (item: T) => string): boolean {
-  return typeof list === 'string' || areUnique(list.map(pick).filter(value => !hasTemplate(value)))
-}
-
-const buttonsContentSchema = v.strictObject({
-  type: v.literal('buttons'),
-  text: templateText(limits.BUTTONS_TEXT_LENGTH_MAX),
-  buttons: v.pipe(
-    computable(buttonSchema(templateText), limits.BUTTONS_MAX),
-    v.check(buttons => areLiteralsUnique(buttons, button => button.id), 'Two buttons have the same id'),
-    v.check(buttons => areLiteralsUnique(buttons, button => button.title), 'Two buttons have the same title'),
-  ),
-})
-
-const sectionSchema = v.strictObject({
-  title: v.optional(templateText(limits.SECTION_TITLE_LENGTH_MAX)),
-  rows: computable(rowSchema(templateText), limits.LIST_ROWS_MAX),
-})
-
-type Section = v.InferOutput<typeof sectionSchema>
-
-function literalRows(sections: readonly Section[] | string) {
-  return typeof sections === 'string' ? [] : sections.flatMap(s => (typeof s.rows === 'string' ? [] : s.rows))
-}
-
-const listContentSchema = v.strictObject({
-  type: v.literal('list'),
-  text: templateText(limits.TEXT_LENGTH_MAX),
-  button: templateText(limits.LIST_BUTTON_LENGTH_MAX),
-  sections: v.pipe(
-    computable(sectionSchema, limits.LIST_SECTIONS_MAX),
-    v.check(
-      sections => typeof sections === 'string' || sections.length === 1 || sections.every(s => s.title !== undefined),
-      'With several sections each needs a title',
-    ),
-    v.check(
-      sections => literalRows(sections).length <= limits.LIST_ROWS_MAX,
-      `A list has at most ${limits.LIST_ROWS_MAX} rows in all its sections`,
-    ),
-    v.check(sections => areLiteralsUnique(literalRows(sections), row => row.id), 'Two rows have the same id'),
-  ),
-})
-
-const flowContentSchema = v.variant('type', [
-  ...sharedContentSchemas(templateText),
-  buttonsContentSchema,
-  listContentSchema,
-])
-
-/** A message content as a flow writes it: any string may hold `{{…}}`; rows, sections, buttons may be one whole one. */
-export type FlowContent = v.InferOutput<typeof flowContentSchema>
-
 const targetSchema = v.pipe(v.string(), v.maxLength(limits.ID_LENGTH_MAX), v.regex(ID, 'Must be the id of a step'))
 const variableSchema = v.pipe(
   v.string(),
@@ -105,44 +36,34 @@ const durationSchema = v.pipe(
   v.string(),
   v.check(text => parseDurationMs(text) !== null, 'Must be a duration like 10s, 30m, 2h or 3d, of at most 30 days'),
 )
-const wholeNumber = (min: number, max: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max))
-const textLength = v.optional(wholeNumber(0, limits.TEXT_LENGTH_MAX))
+const conditionSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(limits.EXPRESSION_LENGTH_MAX))
+const retryLimit = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(limits.RETRY_LIMIT_MAX))
 
-const answerSchema = v.variant('type', [
-  v.strictObject({ type: v.literal('text'), min: textLength, max: textLength }),
-  v.strictObject({ type: v.literal('number'), min: v.optional(v.number()), max: v.optional(v.number()) }),
-  v.strictObject({
-    type: v.literal('integer'),
-    min: v.optional(v.pipe(v.number(), v.safeInteger())),
-    max: v.optional(v.pipe(v.number(), v.safeInteger())),
-  }),
-  v.strictObject({ type: v.literal('email') }),
-  v.strictObject({
-    type: v.literal('phone'),
-    country_code: v.optional(
-      v.pipe(v.string(), v.regex(/^[1-9]\d{0,2}$/, 'Must be a country code like 34, of one to three digits')),
-    ),
-  }),
-  v.strictObject({ type: v.literal('choice') }),
-])
+/** Where to go when nothing has come `after` a time. */
+const timeoutSchema = v.strictObject({ after: durationSchema, next: targetSchema })
 
-/** What a question takes for an answer; text lengths and numbers are inclusive bounds. */
-export type AnswerRule = v.InferOutput<typeof answerSchema>
+const messageSchema = v.strictObject({
+  type: v.literal('message'),
+  content: flowContentSchema,
+  template: v.optional(flowTemplateSchema),
+  next: targetSchema,
+})
 
 const questionSchema = v.pipe(
   v.strictObject({
     type: v.literal('question'),
     content: flowContentSchema,
+    template: v.optional(flowTemplateSchema),
     variable: variableSchema,
     answer: v.optional(answerSchema),
     retry: v.optional(
       v.strictObject({
         text: v.optional(templateText(limits.TEXT_LENGTH_MAX)),
-        limit: v.optional(wholeNumber(0, limits.RETRY_LIMIT_MAX)),
+        limit: v.optional(retryLimit),
         next: v.optional(targetSchema),
       }),
     ),
-    timeout: v.optional(v.strictObject({ after: durationSchema, next: targetSchema })),
+    timeout: v.optional(timeoutSchema),
     next: targetSchema,
   }),
   v.forward(
@@ -154,25 +75,61 @@ const questionSchema = v.pipe(
   ),
 )
 
-/** Whether a content offers something to tap. */
-export function hasChoices(content: FlowContent): boolean {
-  return content.type === 'buttons' || content.type === 'list'
-}
-
 const inputSchema = v.custom<JsonObject>(
   input => isBoundedJson(input, limits.INPUT_JSON_LENGTH_MAX) && isJsonObject(input),
   'Must be an object of at most 16 KB of JSON',
 )
 
-const stepSchema = v.variant('type', [
-  v.strictObject({ type: v.literal('message'), content: flowContentSchema, next: targetSchema }),
-  questionSchema,
+const decisionSchema = v.strictObject({
+  type: v.literal('decision'),
+  condition: conditionSchema,
+  true: targetSchema,
+  false: targetSchema,
+})
+
+const casesSchema = v.strictObject({
+  type: v.literal('decision'),
+  cases: v.pipe(
+    v.array(v.strictObject({ condition: conditionSchema, next: targetSchema })),
+    v.minLength(1),
+    v.maxLength(limits.CASES_MAX),
+  ),
+  else: targetSchema,
+})
+
+const waitTime = v.pipe(
+  durationSchema,
+  v.check(text => (parseDurationMs(text) ?? 0) >= limits.WAIT_MS_MIN, 'Must be at least a minute'),
+)
+const clockTime = v.pipe(
+  v.string(),
+  v.maxLength(limits.TEMPLATE_LENGTH_MAX),
+  v.check(
+    text => isClockTime(text) || isWholeTemplate(text),
+    'Must be a time of the day like 17:00, or one whole {{…}} that gives a moment',
+  ),
+)
+
+/** Whether a text is a time of the day, `HH:MM`. */
+export function isClockTime(text: string): boolean {
+  return /^(?:[01]\d|2[0-3]):[0-5]\d$/.test(text)
+}
+
+const waitSchema = v.pipe(
   v.strictObject({
-    type: v.literal('decision'),
-    condition: v.pipe(v.string(), v.minLength(1), v.maxLength(limits.EXPRESSION_LENGTH_MAX)),
-    true: targetSchema,
-    false: targetSchema,
+    type: v.literal('wait'),
+    for: v.optional(waitTime),
+    until: v.optional(clockTime),
+    next: targetSchema,
+    on_message: v.optional(targetSchema),
   }),
+  v.check(wait => (wait.for === undefined) !== (wait.until === undefined), 'Give one of "for" and "until"'),
+)
+
+const plainStepSchema = v.variant('type', [
+  messageSchema,
+  questionSchema,
+  decisionSchema,
   v.strictObject({
     type: v.literal('action'),
     handler: v.pipe(
@@ -186,9 +143,22 @@ const stepSchema = v.variant('type', [
     error: v.optional(targetSchema),
   }),
   v.strictObject({ type: v.literal('flow'), flow: nameSchema, next: targetSchema }),
-  v.strictObject({ type: v.literal('handoff'), note: v.optional(templateText(limits.NOTE_LENGTH_MAX, 0), '') }),
+  v.strictObject({
+    type: v.literal('handoff'),
+    note: v.optional(templateText(limits.NOTE_LENGTH_MAX, 0), ''),
+    next: v.optional(targetSchema),
+    timeout: v.optional(timeoutSchema),
+    agent_timeout: v.optional(timeoutSchema),
+  }),
+  waitSchema,
   v.strictObject({ type: v.literal('end') }),
 ])
+
+const stepSchema = formUnion(
+  [plainStepSchema, casesSchema],
+  step => ('type' in step && step.type === 'decision' && 'cases' in step ? casesSchema : plainStepSchema),
+  'Must be a step',
+)
 
 /** One step of a flow document. */
 export type FlowStep = v.InferOutput<typeof stepSchema>
@@ -198,14 +168,41 @@ const keywordSchema = v.pipe(
   v.maxLength(limits.KEYWORD_LENGTH_MAX),
   v.check(keyword => foldWords(keyword) !== '', 'A keyword needs a letter, a digit or a symbol'),
 )
+const idsOf = (lengthMax: number) =>
+  v.pipe(
+    v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(lengthMax))),
+    v.minLength(1),
+    v.maxLength(limits.TRIGGER_IDS_MAX),
+  )
 
-const triggerSchema = v.union(
-  [
-    v.strictObject({ keywords: v.pipe(v.array(keywordSchema), v.minLength(1), v.maxLength(limits.KEYWORDS_MAX)) }),
-    v.strictObject({ fallback: v.literal(true) }),
-  ],
-  'Must be {"keywords": [...]} or {"fallback": true}',
+/** Only while the business is open, or closed. */
+const hours = v.optional(v.picklist(['open', 'closed']))
+
+const keywordsTrigger = v.strictObject({
+  keywords: v.pipe(v.array(keywordSchema), v.minLength(1), v.maxLength(limits.KEYWORDS_MAX)),
+  match: v.optional(v.picklist(['contains', 'exact', 'starts'])),
+  hours,
+})
+const buttonsTrigger = v.strictObject({ buttons: idsOf(limits.BUTTON_ID_LENGTH_MAX), hours })
+const adsTrigger = v.strictObject({
+  ads: v.union([v.literal(true), idsOf(limits.REFERRAL_ID_LENGTH_MAX)], 'Must be true, or a list of ids'),
+  hours,
+})
+const fallbackTrigger = v.strictObject({ fallback: v.literal(true), hours })
+
+const triggerSchema = formUnion(
+  [keywordsTrigger, buttonsTrigger, adsTrigger, fallbackTrigger],
+  trigger => {
+    if ('keywords' in trigger) return keywordsTrigger
+    if ('buttons' in trigger) return buttonsTrigger
+    if ('ads' in trigger) return adsTrigger
+    return 'fallback' in trigger ? fallbackTrigger : undefined
+  },
+  'Must be {"keywords": [...]}, {"buttons": [...]}, {"ads": ...} or {"fallback": true}',
 )
+
+/** One thing that starts a flow. */
+export type FlowTrigger = v.InferOutput<typeof triggerSchema>
 
 /**
  * The document a user writes. It says nothing yet of what belongs together (targets that exist, loops, variables):

@@ -25,6 +25,16 @@ export const stepOutcomes = [
   'handed_over',
   'resumed',
   'closed',
+  'notified',
+  'waiting',
+  'waited',
+  'not_answered',
+  'answered_by_a_person',
+  'revived',
+  'moved',
+  'not_moved',
+  'opted_out',
+  'opted_in',
 ] as const
 export type StepOutcome = (typeof stepOutcomes)[number]
 
@@ -35,6 +45,7 @@ export const explainedTypes = [
   'action',
   'flow',
   'handoff',
+  'wait',
   'end',
   'conversation',
 ] as const
@@ -138,6 +149,28 @@ function outcomeOf(event: ConversationEvent, { status }: ConversationState): Tol
       return ['resumed', null]
     case 'closed':
       return ['closed', event.data.reason]
+    case 'notice.sent':
+      return ['notified', event.data.notice]
+    case 'wait.started':
+      return ['waiting', new Date(event.data.until).toISOString()]
+    case 'wait.ended':
+      return ['waited', event.data.reason]
+    case 'agent.awaited':
+      return null
+    case 'agent.replied':
+      return ['answered_by_a_person', event.data.source]
+    case 'handoff.timed_out':
+      return ['not_answered', event.data.reason]
+    case 'flow.revived':
+      return ['revived', null]
+    case 'flow.moved':
+      return ['moved', `version ${event.data.from_version} to ${event.data.version}`]
+    case 'flow.move_refused':
+      return ['not_moved', event.data.reason]
+    case 'opted_out':
+      return ['opted_out', event.data.word]
+    case 'opted_in':
+      return ['opted_in', event.data.word]
   }
 }
 

@@ -32,6 +32,9 @@ export const MESSAGE_ID_LENGTH_MAX = 512
 export const EMOJI_LENGTH_MAX = 32
 export const REASON_LENGTH_MAX = 500
 export const SUMMARY_LENGTH_MAX = 200
+/** Of an advertisement's headline and body. */
+export const REFERRAL_TEXT_LENGTH_MAX = 1_024
+export const REFERRAL_ID_LENGTH_MAX = 512
 
 // Flow documents.
 export const NAME_LENGTH_MAX = 100
@@ -40,6 +43,11 @@ export const STEPS_MAX = 200
 export const TRIGGERS_MAX = 20
 export const KEYWORDS_MAX = 50
 export const KEYWORD_LENGTH_MAX = 100
+/** Buttons, or advertisements, of one trigger. */
+export const TRIGGER_IDS_MAX = 50
+/** Flows of one bot: the main one and twenty others. */
+export const BOT_FLOWS_MAX = 21
+export const CASES_MAX = 20
 export const EXPRESSION_LENGTH_MAX = 2_000
 /** `{{` in one flow document: parsing them is what checking and compiling it costs. */
 export const TEMPLATES_MAX = 2_000
@@ -49,6 +57,8 @@ export const NOTE_LENGTH_MAX = 1_000
 export const RETRY_LIMIT_DEFAULT = 3
 export const RETRY_LIMIT_MAX = 20
 export const DURATION_MS_MAX = 30 * 86_400_000
+export const WAIT_MS_MIN = 60_000
+export const WAIT_MS_MAX = DURATION_MS_MAX
 export const FINDINGS_MAX = 100
 
 // Running.

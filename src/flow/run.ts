@@ -1,26 +1,39 @@
-import type { CompiledContent, CompiledFlow, CompiledQuestion, CompiledStep } from './compile.ts'
+import type { CompiledContent, CompiledDecision, CompiledFlow, CompiledQuestion, CompiledStep } from './compile.ts'
 import type { OutboundContent } from './content.ts'
 import { END } from './document.ts'
 import type { Choice, ConversationEvent } from './events.ts'
-import { ExpressionError, type Scope } from './expression.ts'
+import { type Expression, ExpressionError, type Scope } from './expression.ts'
 import { fitContent } from './fit-content.ts'
 import { type Json, jsonLength } from './json.ts'
 import type { FlowLibrary } from './library.ts'
 import { FLOW_DEPTH_MAX, NOTE_LENGTH_MAX, STEPS_PER_CALL_MAX, VALUE_JSON_LENGTH_MAX } from './limits.ts'
+import type { Context } from './scope.ts'
 import { applyEvent, type ConversationState } from './state.ts'
 import { renderTemplate } from './template.ts'
 import { shorten } from './words.ts'
 
 /** Something to do for the conversation; see `step`. */
 export type Effect =
-  | { readonly kind: 'send'; readonly content: OutboundContent; readonly step: string }
+  /**
+   * `step` is null for a text of the business itself. `consent`: it answers a wish to be left alone, or not, and goes out
+   * whatever the wish.
+   */
+  | {
+      readonly kind: 'send'
+      readonly content: OutboundContent
+      readonly step: string | null
+      readonly consent?: true
+    }
   | { readonly kind: 'action'; readonly call_id: string; readonly handler: string; readonly input: Json }
   | { readonly kind: 'timer'; readonly token: string; readonly after_ms: number }
   | { readonly kind: 'timer_clear' }
+  /** The customer asked, in these words, to be left alone or to be written to again. */
+  | { readonly kind: 'consent'; readonly opted: 'out' | 'in'; readonly word: string; readonly message_id: string }
 
 /** One call of the engine while it is at work: what it reads, and what it has made so far. */
 export type Call = {
   readonly library: FlowLibrary
+  readonly context: Context
   readonly scope: Scope
   readonly events: ConversationEvent[]
   readonly effects: Effect[]
@@ -67,18 +80,16 @@ function execute(call: Call, id: string, step: CompiledStep): string | null {
       return step.next
     case 'question':
       return ask(call, id, step)
-    case 'decision': {
-      const result = decide(call, step)
-      const next = result ? step.true : step.false
-      emit(call, { type: 'decision.made', data: { step: id, result, next } })
-      return next
-    }
+    case 'decision':
+      return decide(call, id, step)
     case 'action':
       return requestAction(call, id, step)
     case 'flow':
       return callFlow(call, id, step.flow)
     case 'handoff':
       return handOff(call, shorten(String(renderTemplate(step.note, call.scope)), NOTE_LENGTH_MAX))
+    case 'wait':
+      return step.next
     case 'end':
       return END
   }
@@ -136,10 +147,19 @@ function renderContent(call: Call, compiled: CompiledContent): OutboundContent {
   throw new ExpressionError(fitted.path === '' ? compiled.field : `${compiled.field}.${fitted.path}`, fitted.problem)
 }
 
-function decide(call: Call, step: Extract<CompiledStep, { type: 'decision' }>): boolean {
-  const result = step.condition.evaluate(call.scope)
+function decide(call: Call, step: string, decision: CompiledDecision): string {
+  const index = decision.cases.findIndex(one => isTrue(one.condition, call.scope))
+  const result = index >= 0
+  const next = decision.cases[index]?.next ?? decision.else
+  const data = { step, result, next, ...(result && !decision.isPlain && { case: index }) }
+  emit(call, { type: 'decision.made', data })
+  return next
+}
+
+function isTrue(condition: Expression, scope: Scope): boolean {
+  const result = condition.evaluate(scope)
   if (typeof result === 'boolean') return result
-  throw new ExpressionError('condition', 'the condition is neither true nor false')
+  throw new ExpressionError(condition.field, 'the condition is neither true nor false')
 }
 
 function requestAction(call: Call, step: string, action: Extract<CompiledStep, { type: 'action' }>): null {

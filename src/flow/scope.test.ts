@@ -32,7 +32,10 @@ describe('a scope', () => {
   })
 
   test('has an empty message where none came', () => {
-    expect(scopeOf(() => initialState, null, context).lookup('message')).toEqual({ type: '', text: '' })
+    expect(scopeOf(() => initialState, null, context).lookup('message')).toEqual({
+      ...{ type: '', text: '', choice_id: '' },
+      referral: null,
+    })
   })
 
   test('follows the state while the call goes on', () => {

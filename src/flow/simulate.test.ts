@@ -55,7 +55,7 @@ function begin(
     byId: id => flows.find(flow => flow.flow_id === id)?.flow,
     published: name => flows.find(({ flow }) => flow.name === name),
   }
-  return startSimulation({ library, flow: { flow_id: 'main', version: 3 }, context, perform })
+  return startSimulation({ library, flows: [{ flow_id: 'main', version: 3 }], context, perform })
 }
 
 /** Each step in a line. */

@@ -5,7 +5,7 @@ import type { Json, JsonObject } from './json.ts'
 import type { FlowLibrary } from './library.ts'
 import { ACTIONS_PER_TURN_MAX } from './limits.ts'
 import { type ConversationState, initialState } from './state.ts'
-import { type ActionResult, type Context, type Effect, type Input, step } from './step.ts'
+import { type ActionResult, type Context, type Effect, type FlowVersion, type Input, step } from './step.ts'
 
 /** What a simulated customer does: write, or let the time to answer pass. */
 export type SimulatedInput = InboundContent | { readonly type: 'timeout' }
@@ -21,8 +21,8 @@ export type SimulatedTurn = {
 /** What stands for everything outside of the engine. */
 export type SimulatedWorld = {
   readonly library: FlowLibrary
-  /** What the bot answers with. */
-  readonly flow: { readonly flow_id: string; readonly version: number }
+  /** What the bot answers with, the main flow first. */
+  readonly flows: readonly FlowVersion[]
   readonly context: Context
   readonly perform: (handler: string, input: Json) => Promise<ActionResult>
 }
@@ -34,13 +34,13 @@ type ActionEffect = Extract<Effect, { kind: 'action' }>
  * on by what the question waits. Call `turn` again only once its last call has resolved.
  */
 export function startSimulation(world: SimulatedWorld): { turn(input: SimulatedInput): Promise<SimulatedTurn> } {
-  const { library, flow, context, perform } = world
+  const { library, flows, context, perform } = world
   let state = initialState
   let now = context.now
   let messages = 0
 
   function inputOf(given: SimulatedInput): Input | null {
-    if (given.type !== 'timeout') return { kind: 'message', message_id: `m${++messages}`, content: given, flow }
+    if (given.type !== 'timeout') return { kind: 'message', message_id: `m${++messages}`, content: given, flows }
     const question = waitingQuestion(state)
     if (question === null) return null
     now += question.timeoutMs

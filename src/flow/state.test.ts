@@ -3,15 +3,24 @@ import { context, libraryOf, orderFlow } from './conversation.fixture.ts'
 import type { ConversationEvent } from './events.ts'
 import recorded from './recorded-order.fixture.json' with { type: 'json' }
 import { applyEvent, type ConversationState, foldEvents, initialState } from './state.ts'
-import { type Input, step } from './step.ts'
+import { type FlowVersion, type Input, step } from './step.ts'
 
 // A history that the engine wrote once: answers refused and accepted, an agent, a failed action, a timeout,
 // a closing. It is never recorded anew to make a test pass: histories like it are stored for good.
 const turns = recorded.turns as unknown as readonly {
-  readonly input: Input
+  readonly input: Exclude<Input, { kind: 'message' }> | OldMessage
   readonly events: readonly ConversationEvent[]
   readonly effects: readonly unknown[]
 }[]
+/** How a message was given to the engine then: with one flow. */
+type OldMessage = Omit<Extract<Input, { kind: 'message' }>, 'flows'> & { readonly flow: FlowVersion | null }
+
+function inputOf(given: (typeof turns)[number]['input']): Input {
+  if (given.kind !== 'message') return given
+  const { flow, ...rest } = given
+  return { ...rest, flows: flow === null ? [] : [flow] }
+}
+
 const history = turns.flatMap(turn => turn.events)
 
 describe('a recorded history', () => {
@@ -23,7 +32,7 @@ describe('a recorded history', () => {
     const library = libraryOf(orderFlow)
     let state = initialState
     for (const turn of turns) {
-      const result = step(library, state, turn.input, context)
+      const result = step(library, state, inputOf(turn.input), context)
       expect(result.events).toEqual(turn.events)
       expect(result.effects).toEqual(turn.effects as typeof result.effects)
       state = result.state

@@ -12,7 +12,8 @@ export type Frame = {
 /**
  * What a run waits for. `answer`: the reply to a question, the `attempt`-th (1 is the first), at most `timeout_ms`
  * long (null: for ever). `action`: the result of a call. `paused`: the result came while an agent had the
- * conversation; the run goes on from `step` when it is resumed.
+ * conversation; the run goes on from `step` when it is resumed. `wait`: a moment, in milliseconds since 1970. `handoff`:
+ * that a person gives the conversation back, which the step asked one to take.
  */
 export type Waiting =
   | {
@@ -25,6 +26,8 @@ export type Waiting =
     }
   | { readonly kind: 'action'; readonly step: string; readonly call_id: string }
   | { readonly kind: 'paused'; readonly step: string; readonly ok: boolean }
+  | { readonly kind: 'wait'; readonly step: string; readonly token: string; readonly until: number }
+  | { readonly kind: 'handoff'; readonly step: string }
 
 /** A flow at work: its frames, the outermost first, the variables they share, and the step it is at. */
 export type Run = {
@@ -37,7 +40,8 @@ export type Run = {
 /**
  * Where a conversation is; plain JSON. `seq` counts the events applied. `last_run` is the run that ended last, kept
  * until the next begins so that an agent sees what was answered. `menu`: what the messages since the run began offered
- * last, of which a customer may write the number.
+ * last, of which a customer may write the number. `timer`: what runs while a person is asked for (`waiting`: nobody took
+ * it) or has the conversation (`agent`: the customer waits for an answer); see `liveTimer` for all of them.
  */
 export type ConversationState = {
   readonly status: 'bot' | 'waiting' | 'agent' | 'closed'
@@ -45,7 +49,11 @@ export type ConversationState = {
   readonly run: Run | null
   readonly last_run: Run | null
   readonly menu?: readonly Choice[]
+  readonly timer?: Timer
 }
+
+/** A time that a person has, of which the token comes back when it is over. */
+export type Timer = { readonly token: string; readonly timeout_ms: number }
 
 /** A conversation before its first event. */
 export const initialState: ConversationState = { status: 'bot', seq: 0, run: null, last_run: null }
@@ -65,17 +73,51 @@ export function applyEvent(state: ConversationState, event: ConversationEvent): 
       return { status: state.status, seq, run: startRun(event.data), last_run: null }
     case 'flow.ended':
       return { ...state, seq, run: null, last_run: state.run && { ...state.run, waiting: null } }
+    case 'flow.revived':
+      return { ...state, seq, run: state.last_run, last_run: null }
     case 'handed_off':
-      return { ...state, seq, status: event.data.by === 'agent' ? 'agent' : 'waiting' }
+      return handOver(state, seq, event.data)
+    case 'agent.awaited': {
+      const { token, timeout_ms } = event.data
+      return { ...state, seq, timer: { token, timeout_ms } }
+    }
+    case 'agent.replied':
+    case 'handoff.timed_out':
+      return { ...withoutTimer(state), seq }
     case 'resumed':
-      return { ...state, seq, status: 'bot' }
+      return { ...withoutTimer(state), seq, status: 'bot', run: state.run && applyToRun(state.run, event) }
     case 'closed':
-      return { ...state, seq, status: 'closed' }
+      return { ...withoutTimer(state), seq, status: 'closed' }
     case 'replied':
       return { ...state, seq, run: state.run && applyToRun(state.run, event), ...menuOf(event.data.choices) }
     default:
       return { ...state, seq, run: state.run && applyToRun(state.run, event) }
   }
+}
+
+type HandedOff = Extract<ConversationEvent, { type: 'handed_off' }>['data']
+
+/** An agent who takes over from another leaves the customer waiting as long as before. */
+function handOver(
+  state: ConversationState,
+  seq: number,
+  { by, step, token, timeout_ms }: HandedOff,
+): ConversationState {
+  const status = by === 'agent' ? 'agent' : 'waiting'
+  const run: Run | null = step === undefined || state.run === null ? state.run : stayAt(state.run, step)
+  if (status === 'agent' && state.status === 'agent') return { ...state, seq, status, run }
+  const timer = token === undefined || timeout_ms === undefined ? {} : { timer: { token, timeout_ms } }
+  return { ...withoutTimer(state), seq, status, run, ...timer }
+}
+
+function stayAt(run: Run, step: string): Run {
+  return { ...run, step, waiting: { kind: 'handoff', step } }
+}
+
+function withoutTimer(state: ConversationState): ConversationState {
+  if (state.timer === undefined) return state
+  const { timer: _, ...rest } = state
+  return rest
 }
 
 function menuOf(choices: readonly Choice[] | undefined) {
@@ -124,6 +166,16 @@ function applyToRun(run: Run, event: ConversationEvent): Run {
       const variables = { ...run.variables, error: { code, message } }
       return { ...run, variables, waiting: { kind: 'paused', step, ok: false } }
     }
+    case 'wait.started': {
+      const { step, token, until } = event.data
+      return { ...run, step, waiting: { kind: 'wait', step, token, until } }
+    }
+    case 'wait.ended':
+      return { ...run, step: event.data.step, waiting: null }
+    case 'resumed':
+      return event.data.step === undefined && run.waiting?.kind !== 'handoff' ? run : { ...run, waiting: null }
+    case 'flow.moved':
+      return { ...run, frames: run.frames.map(one => moved(one, event.data)) }
     case 'flow.called':
       return { ...run, step: null, waiting: null, frames: [...run.frames, frame(event.data, event.data.step)] }
     case 'flow.returned':
@@ -131,4 +183,8 @@ function applyToRun(run: Run, event: ConversationEvent): Run {
     default:
       return run
   }
+}
+
+function moved(one: Frame, { flow_id, version }: { readonly flow_id: string; readonly version: number }): Frame {
+  return one.flow_id === flow_id ? { ...one, version } : one
 }

@@ -16,7 +16,7 @@ const twoFlows = fc.tuple(randomFlow('Main', ['Sub', 'Main']), randomFlow('Sub',
 
 function toInput(move: Move, state: ConversationState): Input {
   const waiting = state.run?.waiting ?? null
-  const message = { kind: 'message', message_id: `m${state.seq}`, flow: { flow_id: 'Main', version: 1 } } as const
+  const message = { kind: 'message', message_id: `m${state.seq}`, flows: [{ flow_id: 'Main', version: 1 }] } as const
   switch (move.kind) {
     case 'text':
       return { ...message, content: { type: 'text', text: move.text } }

@@ -58,7 +58,7 @@ describe('a whole conversation', () => {
       kind: 'message',
       message_id: 'm1',
       content: { type: 'text', text: 'hola' },
-      flow: { flow_id: 'Order', version: 1 },
+      flows: [{ flow_id: 'Order', version: 1 }],
     } as const
     const state = Object.freeze({ ...initialState })
     expect(step(library, state, input, context)).toEqual(step(library, state, input, context))
@@ -75,9 +75,9 @@ describe('a message', () => {
   })
 
   test('to a bot without a flow is ignored, and so is one whose version is gone', () => {
-    for (const flow of [null, { flow_id: 'Order', version: 2 }]) {
+    for (const flows of [[], [{ flow_id: 'Order', version: 2 }]]) {
       const conversation = new Conversation(orderFlow)
-      conversation.give({ kind: 'message', message_id: 'm1', content: { type: 'text', text: 'hola' }, flow })
+      conversation.give({ kind: 'message', message_id: 'm1', content: { type: 'text', text: 'hola' }, flows })
       expect(conversation.last('message.ignored')).toEqual({ reason: 'no_flow' })
     }
   })

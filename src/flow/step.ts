@@ -4,6 +4,7 @@ import { type ActionResult, answer, goOn, takeResult, timeOut } from './continue
 import type { ConversationEvent } from './events.ts'
 import type { FlowLibrary } from './library.ts'
 import { STEPS_PER_CALL_MAX } from './limits.ts'
+import { liveTimer, remainingMs } from './live-timer.ts'
 import { type Call, type Effect, emit, runFrom } from './run.ts'
 import { type Context, scopeOf } from './scope.ts'
 import type { ConversationState } from './state.ts'
@@ -13,23 +14,39 @@ export type { ActionResult } from './continue-run.ts'
 export type { Effect } from './run.ts'
 export type { Context } from './scope.ts'
 
+/** A version of a flow. */
+export type FlowVersion = { readonly flow_id: string; readonly version: number }
+
 /** What happens to a conversation. An input that comes too late (a token or call id no longer awaited) does nothing. */
 export type Input =
-  /** A message of the customer; `flow` is the bot's flow, to try when no run is active. */
+  /** A message of the customer; `flows` are the bot's, the main one first, to try when no run is active. */
   | {
       readonly kind: 'message'
       readonly message_id: string
       readonly content: InboundContent
-      readonly flow: { readonly flow_id: string; readonly version: number } | null
+      readonly flows: readonly FlowVersion[]
     }
-  /** The time to answer the question with this token is over. */
+  /** The time of the timer with this token is over. */
   | { readonly kind: 'timer'; readonly token: string }
   | { readonly kind: 'action_result'; readonly call_id: string; readonly result: ActionResult }
   /** An agent takes over: the run stands still until it is resumed. */
   | { readonly kind: 'handoff'; readonly note: string; readonly agent_id?: string | undefined }
-  /** Back to the bot: a waiting question is asked again, a result that came meanwhile is gone on with. */
-  | { readonly kind: 'resume'; readonly agent_id?: string | undefined }
+  /**
+   * Back to the bot: a waiting question is asked again, a result that came meanwhile is gone on with. With a `step` of the
+   * flow on top of the run, or of the run that ended last, it goes on there instead.
+   */
+  | { readonly kind: 'resume'; readonly agent_id?: string | undefined; readonly step?: string | undefined }
   | { readonly kind: 'close'; readonly reason: string }
+  /** A person wrote to the customer. `takes_over`: the bot is to be silent from now on. */
+  | {
+      readonly kind: 'agent_message'
+      readonly message_id: string
+      readonly agent_id: string | null
+      readonly source: 'api' | 'phone'
+      readonly takes_over: boolean
+    }
+  /** What runs of this flow is to run in this version of it, if it can. */
+  | ({ readonly kind: 'move' } & FlowVersion)
 
 /** What one call of `step` gives: the next state, what happened (in order), and what is to be done (in order). */
 export type StepResult = {
@@ -42,7 +59,7 @@ export type StepResult = {
  * One input to one conversation. Pure: the same arguments give the same result, nothing is changed or performed, and
  * whatever the flow does wrong is an event (`flow.failed`, then a person is asked for), never an exception.
  * The state returned is `state` with `events` applied. The n-th `send` effect belongs to the n-th event whose type is
- * in SENDING_EVENTS. At most one answer timer is live: `timer` replaces it, `timer_clear` ends it.
+ * in SENDING_EVENTS. At most one timer is live: `timer` replaces it, `timer_clear` ends it.
  *
  * While a person has the conversation (`waiting`, `agent`), when it is closed, and while an action's result is awaited,
  * a message gives `message.received` only. In the last case it is no answer to what is asked after: a caller that
@@ -51,7 +68,7 @@ export type StepResult = {
 export function step(library: FlowLibrary, state: ConversationState, given: Input, context: Context): StepResult {
   const input = withTapped(state, given)
   const scope = scopeOf(() => call.state, input.kind === 'message' ? input.content : null, context)
-  const call: Call = { library, scope, state, events: [], effects: [], stepsLeft: STEPS_PER_CALL_MAX }
+  const call: Call = { library, context, scope, state, events: [], effects: [], stepsLeft: STEPS_PER_CALL_MAX }
   dispatch(call, input)
   setTimer(call, state, input)
   return { state: call.state, events: call.events, effects: call.effects }
@@ -88,14 +105,20 @@ function receive(call: Call, message: Message): void {
   else if (run.waiting?.kind === 'answer') answer(call, run.waiting, message.content)
 }
 
-function start(call: Call, { flow: ref, content }: Message): void {
-  const flow = ref === null ? undefined : call.library.byId(ref.flow_id, ref.version)
-  const trigger = flow === undefined ? null : matchTrigger(flow, content)
-  if (ref === null || flow === undefined) emit(call, { type: 'message.ignored', data: { reason: 'no_flow' } })
-  else if (trigger === null) emit(call, { type: 'message.ignored', data: { reason: 'no_trigger' } })
+function start(call: Call, { flows: refs, content }: Message): void {
+  const flows = refs.flatMap(ref => {
+    const flow = call.library.byId(ref.flow_id, ref.version)
+    return flow === undefined ? [] : [{ ref, flow }]
+  })
+  const match = matchTrigger(flows, content, true, 'specific') ?? matchTrigger(flows, content, true, 'fallback')
+  const started = match === null ? undefined : flows[match.index]
+  if (flows.length === 0) emit(call, { type: 'message.ignored', data: { reason: 'no_flow' } })
+  else if (match === null || started === undefined)
+    emit(call, { type: 'message.ignored', data: { reason: 'no_trigger' } })
   else {
+    const { ref, flow } = started
     const { flow_id, version } = ref
-    emit(call, { type: 'flow.started', data: { flow_id, name: flow.name, version, trigger } })
+    emit(call, { type: 'flow.started', data: { flow_id, name: flow.name, version, trigger: match.trigger } })
     runFrom(call, flow.start)
   }
 }
@@ -114,17 +137,11 @@ function close(call: Call, reason: string): void {
   emit(call, { type: 'closed', data: { reason } })
 }
 
-/** The live answer timer follows from the states before and after: this keeps the caller's timer the same. */
+/** The live timer follows from the states before and after: this keeps the caller's timer the same. */
 function setTimer(call: Call, before: ConversationState, input: Input): void {
   const timer = liveTimer(call.state)
-  const hadToken = liveTimer(before)?.token
-  if (timer?.token === hadToken) return
-  if (timer !== null) call.effects.push({ kind: 'timer', token: timer.token, after_ms: timer.timeout_ms })
-  else if (input.kind !== 'timer') call.effects.push({ kind: 'timer_clear' })
-}
-
-function liveTimer({ status, run }: ConversationState): { token: string; timeout_ms: number } | null {
-  const waiting = run?.waiting
-  if (status !== 'bot' || waiting?.kind !== 'answer' || waiting.timeout_ms === null) return null
-  return { token: waiting.token, timeout_ms: waiting.timeout_ms }
+  if (timer?.token === liveTimer(before)?.token) return
+  if (timer !== null) {
+    call.effects.push({ kind: 'timer', token: timer.token, after_ms: remainingMs(timer, call.context.now) })
+  } else if (input.kind !== 'timer') call.effects.push({ kind: 'timer_clear' })
 }

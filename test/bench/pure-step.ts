@@ -3,12 +3,12 @@ import { context, libraryOf, orderFlow } from '../../src/flow/conversation.fixtu
 import { initialState } from '../../src/flow/state.ts'
 import { type Input, step } from '../../src/flow/step.ts'
 
-const flow = { flow_id: orderFlow.name, version: 1 }
+const flows = [{ flow_id: orderFlow.name, version: 1 }]
 const message = (content: Extract<Input, { kind: 'message' }>['content']): Input => ({
   kind: 'message',
   message_id: 'wamid.1',
   content,
-  flow,
+  flows,
 })
 
 /** The order flow from "hola" to the number of the order; the call id is the number of events before its own. */
