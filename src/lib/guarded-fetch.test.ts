@@ -87,3 +87,22 @@ test('a POST that is redirected is repeated where the redirect says so, and else
 test('redirects come to an end', async () => {
   await expect(open(`http://127.0.0.1:${server.port}/302/loop`, {})).rejects.toBeInstanceOf(UnsafeAddress)
 })
+
+test('a name is looked up once, and where it leads then is asked: it cannot lead elsewhere a moment later', async () => {
+  asked = []
+  let looks = 0
+  const rebinding = async () => [looks++ === 0 ? '1.1.1.1' : '127.0.0.1']
+  const fetch = makeGuardedFetch({ allowsPrivate: false, resolve: rebinding })
+  // The public address is not ours: whatever becomes of asking it, this machine is not asked.
+  const asking = fetch(`http://rebinds.test:${server.port}/`, { signal: AbortSignal.timeout(300) })
+  await expect(asking).rejects.not.toBeInstanceOf(UnsafeAddress)
+  expect(looks).toBe(1)
+  await expect(fetch(`http://rebinds.test:${server.port}/`, {})).rejects.toBeInstanceOf(UnsafeAddress)
+  expect(asked).toEqual([])
+})
+
+test('a name that has a private address among others is refused', async () => {
+  const resolve = async () => ['1.1.1.1', '10.0.0.1']
+  const fetch = makeGuardedFetch({ allowsPrivate: false, resolve })
+  await expect(fetch('http://both.test/', {})).rejects.toBeInstanceOf(UnsafeAddress)
+})

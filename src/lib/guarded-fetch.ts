@@ -59,13 +59,20 @@ export function isPublicAddress(address: string): boolean {
 /**
  * Makes a `fetch` that asks public addresses only. The name is resolved once and its address asked, under the name (Host,
  * TLS), so that it cannot resolve to another one in between; each redirect passes the same, and takes no credentials to
- * another host. Rejects with an `UnsafeAddress` before anything was sent. `allowsPrivate`: takes every address.
+ * another host. Rejects with an `UnsafeAddress` before anything was sent. `allowsPrivate`: takes every address. `resolve`
+ * gives all addresses of a name; left out, the system's.
  */
-export function makeGuardedFetch({ allowsPrivate }: { readonly allowsPrivate: boolean }): Fetch {
+export function makeGuardedFetch({
+  allowsPrivate,
+  resolve = resolveName,
+}: {
+  readonly allowsPrivate: boolean
+  readonly resolve?: (name: string) => Promise<readonly string[]>
+}): Fetch {
   return async (url, init) => {
     let [target, options] = [readUrl(url), init]
     for (let redirects = 0; ; redirects++) {
-      const response = await (allowsPrivate ? fetchOnce(target, options) : fetchPinned(target, options))
+      const response = await (allowsPrivate ? fetchOnce(target, options) : fetchPinned(target, options, resolve))
       const location = response.headers.get('location')
       if (!isRedirect(response.status) || location === null || init.redirect === 'manual') return response
       await response.body?.cancel()
@@ -87,9 +94,13 @@ function fetchOnce(url: URL, init: RequestInit): Promise<Response> {
   return fetch(url, { ...init, redirect: 'manual' })
 }
 
-async function fetchPinned(url: URL, init: RequestInit): Promise<Response> {
+async function resolveName(name: string): Promise<readonly string[]> {
+  return (await lookup(name, { all: true })).map(one => one.address)
+}
+
+async function fetchPinned(url: URL, init: RequestInit, resolve: typeof resolveName): Promise<Response> {
   const name = url.hostname.replace(/^\[|\]$/g, '')
-  const address = await resolvePublic(name)
+  const address = await resolvePublic(name, resolve)
   const pinned = new URL(url)
   pinned.hostname = isIP(address) === 6 ? `[${address}]` : address
   const headers = new Headers(init.headers)
@@ -104,8 +115,8 @@ async function fetchPinned(url: URL, init: RequestInit): Promise<Response> {
 }
 
 /** All addresses of a name must be public: which one is asked is chance. */
-async function resolvePublic(name: string): Promise<string> {
-  const found = isIP(name) === 0 ? (await lookup(name, { all: true })).map(one => one.address) : [name]
+async function resolvePublic(name: string, resolve: typeof resolveName): Promise<string> {
+  const found = isIP(name) === 0 ? await resolve(name) : [name]
   const [first] = found
   if (first === undefined || !found.every(isPublicAddress))
     throw new UnsafeAddress('The address is private, or of this machine')
