@@ -75,3 +75,10 @@ export const JSON_DEPTH_MAX = 32
 export const EXPRESSION_COST_MAX = 200_000
 /** What `join` and `duration` take in an expression. */
 export const LITERAL_LENGTH_MAX = 64
+
+// Time.
+/** Time zones whose clocks are kept at hand, and for each the quarters of days whose offset is known. */
+export const ZONES_MAX = 64
+export const OFFSETS_MAX = 256
+/** How many days ahead the next opening of a business is looked for. */
+export const OPENING_DAYS_MAX = 60
