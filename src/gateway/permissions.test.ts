@@ -72,6 +72,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'POST /api/flows': () => flow(crypto.randomUUID()),
   'PUT /api/flows/{id}': () => flow(crypto.randomUUID()),
   'POST /api/flows/{id}/publish': () => undefined,
+  'POST /api/flows/{id}/rollback': () => ({ version: 1 }),
   'POST /api/flows/{id}/simulate': () => ({ inputs: ['hello'] }),
   'POST /api/conversations/{id}/messages': () => ({ content: { type: 'text', text: 'Hello' } }),
   'POST /api/bots/{id}/messages': () => ({
@@ -110,7 +111,9 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   const keys = await add('/api/api-keys', { name: 'Key', scopes: ['products:read'] })
   const bots = await add('/api/bots', { name: 'Bot', provider: 'meta', config: metaConfig() })
   const flows = await add('/api/flows', flow(crypto.randomUUID()))
-  expect((await gateway.call('POST', `/api/flows/${flows}/publish`, { as })).status).toBe(200)
+  // Twice: what is published now is no version to go back to.
+  for (let version = 1; version <= 2; version++)
+    expect((await gateway.call('POST', `/api/flows/${flows}/publish`, { as })).status).toBe(200)
   const order = { customer_id: customers, items: [{ product_id: products, quantity: 1 }] }
   await receiveMessages(gateway.database, gateway.ids, [
     {

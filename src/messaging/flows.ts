@@ -63,7 +63,7 @@ const findUser = statement({
   name: 'flow_find_bot',
   params: ['tenant_id', 'flow_id'],
   row: { name: 'text' },
-  sql: 'select name from bots where tenant_id = $1 and flow_id = $2 limit 1',
+  sql: 'select name from bots where tenant_id = $1 and (flow_id = $2 or $2 = any (flow_ids)) limit 1',
 })
 
 const deleteRow = statement({

@@ -1,9 +1,11 @@
 import { type CheckOptions, checkFlow, type Finding } from '../flow/check.ts'
 import type { FlowDocument } from '../flow/document.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
-import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
+import { nullable, statement } from '../stores/postgres/statement.ts'
+import { findFlowVersion } from './flow-versions.ts'
+import { type Flow, updateFlow } from './flows.ts'
 
-const lockDraft = statement({
+const lockFlow = statement({
   name: 'flow_lock_draft',
   params: ['tenant_id', 'id'],
   row: { name: 'text', document: 'jsonb', published_version: nullable('int4') },
@@ -19,10 +21,10 @@ const selectPublishedNames = statement({
 
 const insertVersion = statement({
   name: 'flow_version_insert',
-  params: ['tenant_id', 'flow_id', 'version', 'document', 'published_by'],
+  params: ['tenant_id', 'flow_id', 'version', 'document', 'published_by', 'note', 'restored_from'],
   row: {},
-  sql: `insert into flow_versions (tenant_id, flow_id, version, document, published_by)
-    values ($1, $2, $3, $4::text::jsonb, $5)`,
+  sql: `insert into flow_versions (tenant_id, flow_id, version, document, published_by, note, restored_from)
+    values ($1, $2, $3, $4::text::jsonb, $5, $6, $7)`,
 })
 
 const setPublished = statement({
@@ -32,98 +34,104 @@ const setPublished = statement({
   sql: 'update flows set published_version = $3 where tenant_id = $1 and id = $2',
 })
 
-const versionRow = {
-  version: 'int4',
-  document: json<FlowDocument>(),
-  published_by: nullable('uuid'),
-  published_at: 'timestamptz',
-} as const
-
-/** One published version, which never changes. */
-export type FlowVersion = RowOf<typeof versionRow>
-
-const selectVersions = statement({
-  name: 'flow_version_list',
-  params: ['tenant_id', 'flow_id', 'before_version', 'limit'],
-  row: versionRow,
-  sql: `select version, document, published_by, published_at from flow_versions
-    where tenant_id = $1 and flow_id = $2 and version < $3::int order by version desc limit $4`,
-})
-
-const selectVersion = statement({
-  name: 'flow_version_find',
-  params: ['tenant_id', 'flow_id', 'version'],
-  row: versionRow,
-  sql: `select version, document, published_by, published_at from flow_versions
-    where tenant_id = $1 and flow_id = $2 and version = $3::int`,
-})
+/** What is published, by whom, and what it may call. */
+export type Publication = {
+  readonly tenantId: string
+  /** The flow's. */
+  readonly id: string
+  /** Who publishes it; null for a program. */
+  readonly userId: string | null
+  readonly note?: string | null
+  readonly handlers: CheckOptions['handlers']
+  /** Why the publisher may not have a flow call this action; null where they may. Without it they may call all. */
+  readonly refusalOf?: (handler: string) => string | null
+}
 
 /** What came of publishing. */
 export type FlowPublished =
   | { readonly kind: 'published'; readonly version: number; readonly warnings: readonly Finding[] }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly findings: readonly Finding[] }
+  /** The flow is good, but calls actions that its publisher may not. */
+  | { readonly kind: 'forbidden'; readonly faults: readonly Fault[] }
+
+type Fault = { readonly path: string; readonly message: string }
 
 /**
  * Checks a flow's draft and makes it the next version: new runs take it, running ones end on the version they began
- * with. `handlers` are the actions it may call.
+ * with.
  */
-export async function publishFlow(
+export async function publishFlow(tx: Transaction, publication: Publication): Promise<FlowPublished> {
+  const draft = await lockForPublishing(tx, publication)
+  return draft === undefined ? { kind: 'unknown' } : await publish(tx, publication, draft, draft.document, null)
+}
+
+/** What came of publishing an old version again. */
+export type FlowRolledBack =
+  | FlowPublished
+  | { readonly kind: 'unknown_version' }
+  /** It is the one that is published. */
+  | { readonly kind: 'current' }
+  /** Its name, which the draft was to get, is another flow's. The transaction is spent: let it roll back. */
+  | { readonly kind: 'name_taken' }
+
+/**
+ * Makes the document of an earlier version the next version, as it was: checked as it would be today, since what it calls
+ * may be gone. The draft stays as it is, unless `withDraft`.
+ */
+export async function rollBackFlow(
   tx: Transaction,
-  flow: {
-    readonly tenantId: string
-    readonly id: string
-    /** Who publishes it; null for a program. */
-    readonly userId: string | null
-    readonly handlers: CheckOptions['handlers']
-  },
-): Promise<FlowPublished> {
-  const { tenantId, id, userId, handlers } = flow
-  const [draft] = await tx.run(lockDraft, { tenant_id: tenantId, id })
+  publication: Publication & { readonly version: number; readonly withDraft: boolean },
+): Promise<FlowRolledBack> {
+  const { tenantId, id, version } = publication
+  const draft = await lockForPublishing(tx, publication)
   if (draft === undefined) return { kind: 'unknown' }
+  const old = await findFlowVersion(tx, tenantId, id, version)
+  if (old === undefined) return { kind: 'unknown_version' }
+  if (version === draft.published_version) return { kind: 'current' }
+  if (publication.withDraft) {
+    const written = await updateFlow(tx, tenantId, id, old.document)
+    if (written.kind !== 'written') return { kind: written.kind }
+  }
+  return await publish(tx, publication, draft, old.document, version)
+}
+
+type Locked = Pick<Flow, 'name' | 'published_version'> & { readonly document: unknown }
+
+async function lockForPublishing(tx: Transaction, { tenantId, id }: Publication): Promise<Locked | undefined> {
+  const [draft] = await tx.run(lockFlow, { tenant_id: tenantId, id })
+  return draft
+}
+
+async function publish(
+  tx: Transaction,
+  { tenantId, id, userId, note = null, handlers, refusalOf = () => null }: Publication,
+  flow: Locked,
+  given: unknown,
+  restoredFrom: number | null,
+): Promise<FlowPublished> {
   // A flow may call itself: it is published once this is done.
-  const flows = new Set([draft.name, ...(await publishedNames(tx, tenantId))])
-  const checked = checkFlow(draft.document, { handlers, flows })
+  const flows = new Set([flow.name, ...(await publishedNames(tx, tenantId))])
+  const checked = checkFlow(given, { handlers, flows })
   if (!checked.ok) return { kind: 'refused', findings: checked.findings }
-  const version = (draft.published_version ?? 0) + 1
+  const faults = forbiddenCalls(checked.document, refusalOf)
+  if (faults.length > 0) return { kind: 'forbidden', faults }
+  const version = (flow.published_version ?? 0) + 1
   const document = JSON.stringify(checked.document)
-  await tx.run(insertVersion, { tenant_id: tenantId, flow_id: id, version, document, published_by: userId })
+  const origin = { published_by: userId, note, restored_from: restoredFrom }
+  await tx.run(insertVersion, { tenant_id: tenantId, flow_id: id, version, document, ...origin })
   await tx.run(setPublished, { tenant_id: tenantId, id, version })
   return { kind: 'published', version, warnings: checked.warnings }
+}
+
+function forbiddenCalls({ steps }: FlowDocument, refusalOf: (handler: string) => string | null): Fault[] {
+  return Object.entries(steps).flatMap(([step, content]) => {
+    const message = content.type === 'action' ? refusalOf(content.handler) : null
+    return message === null ? [] : [{ path: `steps.${step}.handler`, message }]
+  })
 }
 
 /** The names of a tenant's published flows: those that others may call. */
 export async function publishedNames(tx: Transaction, tenantId: string): Promise<string[]> {
   return (await tx.run(selectPublishedNames, { tenant_id: tenantId })).map(published => published.name)
-}
-
-/** Undefined where the flow has no such version. */
-export async function findFlowVersion(
-  tx: Transaction,
-  tenantId: string,
-  flowId: string,
-  version: number,
-): Promise<FlowVersion | undefined> {
-  const [found] = await tx.run(selectVersion, { tenant_id: tenantId, flow_id: flowId, version })
-  return found
-}
-
-const versionMax = 2_147_483_647
-
-/** Newest first; `beforeVersion` is the last one of the page before. */
-export async function listFlowVersions(
-  tx: Transaction,
-  page: {
-    readonly tenantId: string
-    readonly flowId: string
-    readonly beforeVersion: number | null
-    readonly limit: number
-  },
-): Promise<FlowVersion[]> {
-  return await tx.run(selectVersions, {
-    tenant_id: page.tenantId,
-    flow_id: page.flowId,
-    before_version: page.beforeVersion ?? versionMax,
-    limit: page.limit,
-  })
 }

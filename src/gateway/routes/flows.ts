@@ -13,14 +13,12 @@ import {
   lockFlow,
   updateFlow,
 } from '../../messaging/flows.ts'
-import { findFlowVersion, listFlowVersions, publishFlow } from '../../messaging/publish-flow.ts'
 import { answerChange } from '../change.ts'
-import { flowHandlers, flowRefusal, shownFinding } from '../flow-faults.ts'
 import { named, writtenAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
-import { inTenant, type Parts, readInTenant } from '../parts.ts'
-import { booleanText, jsonObject, searchText, text, time, uuid } from '../schemas.ts'
+import { type Parts, readInTenant } from '../parts.ts'
+import { booleanText, searchText, text, time, uuid } from '../schemas.ts'
 import {
   body,
   conditional,
@@ -34,6 +32,7 @@ import {
   query,
 } from '../steps.ts'
 import { flowSimulationRoutes } from './flow-simulate.ts'
+import { flowVersionRoutes } from './flow-versions.ts'
 
 /** A draft may be unfinished: only its name is needed. Publishing checks the rest. */
 const draft = named(
@@ -65,18 +64,6 @@ const flow = named(
     updated_at: time,
   }),
 )
-const finding = v.strictObject({ path: v.string(), message: v.string() })
-const published = v.strictObject({ version: v.number(), warnings: v.array(finding) })
-const version = named(
-  'FlowVersion',
-  v.strictObject({
-    version: v.number(),
-    document: v.pipe(jsonObject, v.description('See FlowDocument')),
-    published_by: v.nullable(uuid),
-    published_at: time,
-  }),
-)
-
 /** What the document's schema names besides what the routes use. */
 export const flowDocument = document
 
@@ -185,71 +172,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       })
     },
   )
-  app.post(
-    '/:id/publish',
-    describe({
-      id: 'publishFlow',
-      tag,
-      summary: 'Check the draft and make it the version that bots answer with',
-      description: 'Conversations that are in the flow finish on the version they began with.',
-      answers: { 200: published },
-      errors: ['not_found', 'flow_refused'],
-    }),
-    may('flows:write'),
-    idempotent,
-    async context => {
-      const id = idOf(context)
-      return await answerChange(parts, context, 200, async (tx, caller, record) => {
-        const userId = caller.kind === 'user' ? caller.id : null
-        const result = await publishFlow(tx, { tenantId: caller.tenantId, id, userId, handlers: flowHandlers })
-        if (result.kind === 'unknown') throw notFound('flow')
-        if (result.kind === 'refused') throw flowRefusal(result.findings)
-        const after = { version: result.version, warnings: result.warnings.map(shownFinding) }
-        record({ action: 'flow.published', resource: 'flows', id, before: null, after })
-        return after
-      })
-    },
-  )
-  app.get(
-    '/:id/versions',
-    describe({
-      id: 'listFlowVersions',
-      tag,
-      summary: 'The published versions, newest first',
-      answers: { 200: pageOf(version) },
-      errors: ['not_found'],
-    }),
-    may('flows:read'),
-    query(v.strictObject(pageQuery)),
-    async context => {
-      const [flowId, { limit, cursor }] = [idOf(context), context.req.valid('query')]
-      const [beforeVersion] = readCursor(cursor, v.tuple([v.pipe(v.number(), v.safeInteger())])) ?? [null]
-      const rows = await inTenant(parts, context, async (tx, { tenantId }) => {
-        found(await findFlow(tx, tenantId, flowId), 'flow')
-        return await listFlowVersions(tx, { tenantId, flowId, beforeVersion, limit: limit + 1 })
-      })
-      return context.json(toPage(rows, limit, row => [row.version]))
-    },
-  )
-  app.get(
-    '/:id/versions/:version',
-    describe({
-      id: 'getFlowVersion',
-      tag,
-      summary: 'One published version, as it will be for ever',
-      answers: { 200: version },
-      errors: ['not_found'],
-    }),
-    may('flows:read'),
-    async context => {
-      const [flowId, given] = [idOf(context), context.req.param('version')]
-      if (!/^[1-9]\d{0,8}$/.test(given)) throw notFound('version')
-      const one = await readInTenant(parts, context, (tx, { tenantId }) =>
-        findFlowVersion(tx, tenantId, flowId, Number(given)),
-      )
-      return context.json(found(one, 'version'))
-    },
-  )
+  app.route('/', flowVersionRoutes(parts))
   app.route('/', flowSimulationRoutes(parts))
   return app
 }
