@@ -4,6 +4,8 @@ export type Topic =
   | 'inbox'
   /** A row waits in the outbox. */
   | 'outbox'
+  /** A call of the outside waits to be made. */
+  | 'calls'
   /** A customer's file waits to be got from its provider. */
   | 'media'
   /** A bot was changed or removed; the payload is its id. */
