@@ -26,7 +26,7 @@ export type CompiledContent = {
 export type CompiledTimeout = { readonly after_ms: number; readonly next: string }
 
 /** What is sent, and what instead of it when the customer's window is closed. */
-type Sent = { readonly content: CompiledContent; readonly template: CompiledContent | null }
+export type Sent = { readonly content: CompiledContent; readonly template: CompiledContent | null }
 
 /** A question with its defaults filled in; `retry.next` null means handing over to a person. */
 export type CompiledQuestion = Sent & {

@@ -1,21 +1,11 @@
 import { readAnswer } from './answer.ts'
-import type { CompiledStep } from './compile.ts'
+import { type Call, emit, fail, handOff } from './call.ts'
 import type { InboundContent } from './content.ts'
 import type { AnswerProblem } from './events.ts'
 import { isJsonObject, type Json, jsonLength } from './json.ts'
 import { ACTIONS_PER_TURN_MAX, NOTE_LENGTH_MAX, VALUE_JSON_LENGTH_MAX, VARIABLES_JSON_LENGTH_MAX } from './limits.ts'
-import {
-  askAgain,
-  attempt,
-  type Call,
-  currentFlow,
-  emit,
-  fail,
-  failMissingFlow,
-  handOff,
-  reply,
-  runFrom,
-} from './run.ts'
+import { type StepOf, withStep } from './run.ts'
+import { askAgain, reply } from './send-content.ts'
 import type { Waiting } from './state.ts'
 import { shorten } from './words.ts'
 
@@ -31,10 +21,10 @@ export const tooManyActions: ActionResult = {
   message: `A turn makes at most ${ACTIONS_PER_TURN_MAX} calls`,
 }
 
-type WaitingAnswer = Extract<Waiting, { kind: 'answer' }>
+type WaitingFor<TKind extends Waiting['kind']> = Extract<Waiting, { kind: TKind }>
 
 /** Takes a message as the answer to the waiting question. */
-export function answer(call: Call, waiting: WaitingAnswer, content: InboundContent): void {
+export function answer(call: Call, waiting: WaitingFor<'answer'>, content: InboundContent): void {
   withStep(call, waiting.step, 'question', (question, step) => {
     const read = readAnswer(question.answer, content, waiting.choices, call.context)
     if ('problem' in read) return reject(call, waiting, question, read.problem)
@@ -46,7 +36,7 @@ export function answer(call: Call, waiting: WaitingAnswer, content: InboundConte
 
 function reject(
   call: Call,
-  waiting: WaitingAnswer,
+  waiting: WaitingFor<'answer'>,
   question: StepOf<'question'>,
   reason: AnswerProblem,
 ): string | null {
@@ -55,29 +45,39 @@ function reject(
   const { text, limit, next } = question.retry
   if (rejected > limit) return next ?? handOff(call, `No answer to the step "${step}" that could be understood`)
   if (text === null) return askAgain(call, step, rejected + 1, question)
-  if (question.answer.type !== 'choice') return askAgain(call, step, rejected + 1, question, text)
-  reply(call, step, text)
+  const retry = { content: text, template: null }
+  if (question.answer.type !== 'choice') return askAgain(call, step, rejected + 1, retry)
+  reply(call, step, retry)
   return askAgain(call, step, rejected + 1, question)
 }
 
-/** The time to answer is over; nothing happens when the question with that token waits no more. */
-export function timeOut(call: Call, token: string): void {
-  const { status, run } = call.state
-  if (status !== 'bot' || run?.waiting?.kind !== 'answer' || run.waiting.token !== token) return
-  withStep(call, run.waiting.step, 'question', (question, step) => {
+/** What the run waits for has not come in time, or the moment it waits for has. */
+export function timeOut(call: Call): void {
+  const waiting = call.state.run?.waiting
+  if (waiting?.kind === 'wait') endWait(call, waiting)
+  if (waiting?.kind !== 'answer') return
+  withStep(call, waiting.step, 'question', (question, step) => {
     if (question.timeout === null) return null
     emit(call, { type: 'answer.timed_out', data: { step } })
     return question.timeout.next
   })
 }
 
-/** Takes an action's result; while an agent has the conversation it is only recorded, and `resume` goes on with it. */
+function endWait(call: Call, { step }: WaitingFor<'wait'>): void {
+  withStep(call, step, 'wait', wait => {
+    emit(call, { type: 'wait.ended', data: { step, reason: 'time' } })
+    return wait.next
+  })
+}
+
+/** Takes an action's result. Where the bot may not speak it is only recorded; after an agent, `goOn` goes on with it. */
 export function takeResult(call: Call, call_id: string, result: ActionResult): void {
   const waiting = call.state.run?.waiting
   if (waiting?.kind !== 'action' || waiting.call_id !== call_id) return
   withStep(call, waiting.step, 'action', (action, step) => {
     if (!recordResult(call, step, call_id, action.variable, result)) return null
-    return call.state.status === 'bot' ? afterAction(call, step, action, result.ok) : null
+    const isSilent = call.state.status !== 'bot' || call.context.customer.opted_out
+    return isSilent ? null : afterAction(call, step, action, result.ok)
   })
 }
 
@@ -107,37 +107,25 @@ function afterAction(call: Call, step: string, action: StepOf<'action'>, ok: boo
   return fail(call, step, null, `the action "${action.handler}" failed${reason}`)
 }
 
-/** Goes on after an agent: a waiting question is asked again, a result that came meanwhile is taken up. */
-export function goOn(call: Call): void {
-  const waiting = call.state.run?.waiting
+/**
+ * Goes on from where the run stood while an agent had it: a question is asked again, a result or a moment that came
+ * meanwhile is taken up, a handoff step is left; a wait that is not over goes on. `waiting` is what the run waited for.
+ */
+export function goOn(call: Call, waiting: Waiting | null): void {
   if (waiting?.kind === 'answer') {
     withStep(call, waiting.step, 'question', (question, step) => askAgain(call, step, waiting.attempt, question))
   } else if (waiting?.kind === 'paused') {
     withStep(call, waiting.step, 'action', (action, step) => afterAction(call, step, action, waiting.ok))
+  } else if (waiting?.kind === 'handoff') {
+    withStep(call, waiting.step, 'handoff', handoff => handoff.next ?? endRun(call))
+  } else if (waiting?.kind === 'wait' && waiting.until <= call.context.now) {
+    endWait(call, waiting)
   }
 }
 
-type StepOf<TType extends CompiledStep['type']> = Extract<CompiledStep, { type: TType }>
-
-/** Does `work` on a step of the flow on top and runs on from the target it gives; fails when the step isn't there. */
-function withStep<TType extends CompiledStep['type']>(
-  call: Call,
-  id: string,
-  type: TType,
-  work: (step: StepOf<TType>, id: string) => string | null,
-): void {
-  const flow = currentFlow(call)
-  const step = flow?.steps.get(id)
-  if (flow === undefined) failMissingFlow(call, id)
-  else if (step === undefined || !isOfType(step, type)) fail(call, id, null, `this step is no ${type}`)
-  else {
-    const next = attempt(call, id, () => work(step, id))
-    if (next !== null) runFrom(call, next)
-  }
-}
-
-function isOfType<TType extends CompiledStep['type']>(step: CompiledStep, type: TType): step is StepOf<TType> {
-  return step.type === type
+function endRun(call: Call): null {
+  emit(call, { type: 'flow.ended', data: { reason: 'handoff' } })
+  return null
 }
 
 function hasRoomFor(call: Call, step: string, variable: string | null, value: Json): boolean {

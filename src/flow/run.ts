@@ -1,51 +1,15 @@
-import type { CompiledContent, CompiledDecision, CompiledFlow, CompiledQuestion, CompiledStep } from './compile.ts'
-import type { OutboundContent } from './content.ts'
+import { askForPerson, type Call, currentFlow, emit, fail, failMissingFlow, handOff, topFrame } from './call.ts'
+import type { CompiledDecision, CompiledHandoff, CompiledStep } from './compile.ts'
 import { END } from './document.ts'
-import type { Choice, ConversationEvent } from './events.ts'
 import { type Expression, ExpressionError, type Scope } from './expression.ts'
-import { fitContent } from './fit-content.ts'
-import { type Json, jsonLength } from './json.ts'
-import type { FlowLibrary } from './library.ts'
+import { jsonLength } from './json.ts'
 import { FLOW_DEPTH_MAX, NOTE_LENGTH_MAX, STEPS_PER_CALL_MAX, VALUE_JSON_LENGTH_MAX } from './limits.ts'
-import type { Context } from './scope.ts'
-import { applyEvent, type ConversationState } from './state.ts'
+import { ask, reply } from './send-content.ts'
 import { renderTemplate } from './template.ts'
+import { startWait } from './wait-step.ts'
 import { shorten } from './words.ts'
 
-/** Something to do for the conversation; see `step`. */
-export type Effect =
-  /**
-   * `step` is null for a text of the business itself. `consent`: it answers a wish to be left alone, or not, and goes out
-   * whatever the wish.
-   */
-  | {
-      readonly kind: 'send'
-      readonly content: OutboundContent
-      readonly step: string | null
-      readonly consent?: true
-    }
-  | { readonly kind: 'action'; readonly call_id: string; readonly handler: string; readonly input: Json }
-  | { readonly kind: 'timer'; readonly token: string; readonly after_ms: number }
-  | { readonly kind: 'timer_clear' }
-  /** The customer asked, in these words, to be left alone or to be written to again. */
-  | { readonly kind: 'consent'; readonly opted: 'out' | 'in'; readonly word: string; readonly message_id: string }
-
-/** One call of the engine while it is at work: what it reads, and what it has made so far. */
-export type Call = {
-  readonly library: FlowLibrary
-  readonly context: Context
-  readonly scope: Scope
-  readonly events: ConversationEvent[]
-  readonly effects: Effect[]
-  state: ConversationState
-  stepsLeft: number
-}
-
-/** Records an event. This is the only way the state moves on. */
-export function emit(call: Call, event: ConversationEvent): void {
-  call.events.push(event)
-  call.state = applyEvent(call.state, event)
-}
+export type { Effect } from './call.ts'
 
 /** Runs from the step `target` of the flow on top until the run waits, ends, hands over or fails. */
 export function runFrom(call: Call, target: string): void {
@@ -63,7 +27,7 @@ function runStep(call: Call, id: string): string | null {
 }
 
 /** Does `work` on a step; an expression that fails in it fails the flow. */
-export function attempt(call: Call, stepId: string, work: () => string | null): string | null {
+function attempt(call: Call, stepId: string, work: () => string | null): string | null {
   try {
     return work()
   } catch (error) {
@@ -76,7 +40,7 @@ export function attempt(call: Call, stepId: string, work: () => string | null): 
 function execute(call: Call, id: string, step: CompiledStep): string | null {
   switch (step.type) {
     case 'message':
-      reply(call, id, step.content)
+      reply(call, id, step)
       return step.next
     case 'question':
       return ask(call, id, step)
@@ -87,64 +51,12 @@ function execute(call: Call, id: string, step: CompiledStep): string | null {
     case 'flow':
       return callFlow(call, id, step.flow)
     case 'handoff':
-      return handOff(call, shorten(String(renderTemplate(step.note, call.scope)), NOTE_LENGTH_MAX))
+      return handOver(call, id, step)
     case 'wait':
-      return step.next
+      return startWait(call, id, step)
     case 'end':
       return END
   }
-}
-
-/** Sends a content that expects no answer. Throws ExpressionError. */
-export function reply(call: Call, step: string, compiled: CompiledContent): void {
-  const content = renderContent(call, compiled)
-  const choices = offered(content)
-  const data = { step, flow_id: topFrame(call)?.flow_id ?? '', ...(choices.length > 0 && { choices }) }
-  emit(call, { type: 'replied', data })
-  call.effects.push({ kind: 'send', content, step })
-}
-
-function ask(call: Call, step: string, question: CompiledQuestion): null {
-  const content = renderContent(call, question.content)
-  const choices = offered(content)
-  const data = {
-    step,
-    token: `q${call.state.seq}`,
-    ...(choices.length > 0 && { choices }),
-    ...(question.timeout && { timeout_ms: question.timeout.after_ms }),
-  }
-  emit(call, { type: 'question.asked', data })
-  call.effects.push({ kind: 'send', content, step })
-  return null
-}
-
-/** Asks a waiting question again with its own content or another one. Throws ExpressionError. */
-export function askAgain(
-  call: Call,
-  step: string,
-  attemptNumber: number,
-  question: CompiledQuestion,
-  compiled = question.content,
-): null {
-  const content = renderContent(call, compiled)
-  const choices = offered(content)
-  const data = { step, attempt: attemptNumber, token: `q${call.state.seq}`, ...(choices.length > 0 && { choices }) }
-  emit(call, { type: 'question.repeated', data })
-  call.effects.push({ kind: 'send', content, step })
-  return null
-}
-
-function offered(content: OutboundContent): readonly Choice[] {
-  if (content.type === 'buttons') return content.buttons
-  if (content.type !== 'list') return []
-  return content.sections.flatMap(section => section.rows.map(({ id, title }) => ({ id, title })))
-}
-
-function renderContent(call: Call, compiled: CompiledContent): OutboundContent {
-  if (compiled.fixed !== null) return compiled.fixed
-  const fitted = fitContent(renderTemplate(compiled.template, call.scope))
-  if ('content' in fitted) return fitted.content
-  throw new ExpressionError(fitted.path === '' ? compiled.field : `${compiled.field}.${fitted.path}`, fitted.problem)
 }
 
 function decide(call: Call, step: string, decision: CompiledDecision): string {
@@ -184,6 +96,14 @@ function callFlow(call: Call, step: string, name: string): string | null {
   return flow.start
 }
 
+/** Asks for a person; the run ends, unless the step says what comes after that person. */
+function handOver(call: Call, id: string, step: CompiledHandoff): null {
+  const note = shorten(String(renderTemplate(step.note, call.scope)), NOTE_LENGTH_MAX)
+  if (!step.stays) return handOff(call, note)
+  askForPerson(call, 'flow', note, { step: id, timeout_ms: step.timeout?.after_ms ?? null })
+  return null
+}
+
 /** The flow on top is at its end: back to its caller, or the run ends. */
 function leaveFlow(call: Call): string | null {
   const frame = topFrame(call)
@@ -199,37 +119,26 @@ function leaveFlow(call: Call): string | null {
   return caller?.type === 'flow' ? caller.next : fail(call, step, null, 'this step called no flow')
 }
 
-/** Ends the run and asks for a person. */
-export function handOff(call: Call, note: string): null {
-  emit(call, { type: 'flow.ended', data: { reason: 'handoff' } })
-  emit(call, { type: 'handed_off', data: { by: 'flow', note } })
-  return null
+/** One type of step. */
+export type StepOf<TType extends CompiledStep['type']> = Extract<CompiledStep, { type: TType }>
+
+/** Does `work` on a step of the flow on top and runs on from the target it gives; fails when the step isn't there. */
+export function withStep<TType extends CompiledStep['type']>(
+  call: Call,
+  id: string,
+  type: TType,
+  work: (step: StepOf<TType>, id: string) => string | null,
+): void {
+  const flow = currentFlow(call)
+  const step = flow?.steps.get(id)
+  if (flow === undefined) failMissingFlow(call, id)
+  else if (step === undefined || !isOfType(step, type)) fail(call, id, null, `this step is no ${type}`)
+  else {
+    const next = attempt(call, id, () => work(step, id))
+    if (next !== null) runFrom(call, next)
+  }
 }
 
-/** Ends the run because of a defect in the flow, and asks for a person unless one is there already. */
-export function fail(call: Call, step: string | null, field: string | null, message: string): null {
-  const name = topFrame(call)?.name ?? ''
-  emit(call, { type: 'flow.failed', data: { step, field, message } })
-  emit(call, { type: 'flow.ended', data: { reason: 'failed' } })
-  if (call.state.status !== 'bot') return null
-  const place = [`The flow "${name}" stopped`, step && `at step "${step}"`, field && `in "${field}"`].filter(Boolean)
-  const note = shorten(`${place.join(' ')}: ${message}`, NOTE_LENGTH_MAX)
-  emit(call, { type: 'handed_off', data: { by: 'failure', note } })
-  return null
-}
-
-/** Fails the run because the flow on top of it is in the library no more. */
-export function failMissingFlow(call: Call, step: string | null): null {
-  const frame = topFrame(call)
-  return fail(call, step, null, `version ${frame?.version} of the flow "${frame?.name}" is not there`)
-}
-
-/** The flow on top of the run, undefined when there is no run or the library has lost that version. */
-export function currentFlow(call: Call): CompiledFlow | undefined {
-  const frame = topFrame(call)
-  return frame && call.library.byId(frame.flow_id, frame.version)
-}
-
-function topFrame(call: Call) {
-  return call.state.run?.frames.at(-1)
+function isOfType<TType extends CompiledStep['type']>(step: CompiledStep, type: TType): step is StepOf<TType> {
+  return step.type === type
 }

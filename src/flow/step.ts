@@ -1,31 +1,26 @@
-import { readAsTapped } from './answer.ts'
-import type { InboundContent } from './content.ts'
-import { type ActionResult, answer, goOn, takeResult, timeOut } from './continue-run.ts'
+import { type Call, type Effect, emit } from './call.ts'
+import { leaveAlone } from './consent.ts'
+import { type ActionResult, takeResult, timeOut } from './continue-run.ts'
 import type { ConversationEvent } from './events.ts'
+import { type AgentMessage, recordAgentMessage, resume, takeOver, timeOutPerson } from './handoff-run.ts'
 import type { FlowLibrary } from './library.ts'
 import { STEPS_PER_CALL_MAX } from './limits.ts'
 import { liveTimer, remainingMs } from './live-timer.ts'
-import { type Call, type Effect, emit, runFrom } from './run.ts'
+import { moveRun } from './move-run.ts'
+import { asTapped, type Message, receive } from './receive-message.ts'
 import { type Context, scopeOf } from './scope.ts'
+import type { FlowVersion } from './start-flow.ts'
 import type { ConversationState } from './state.ts'
-import { matchTrigger } from './trigger.ts'
 
+export type { Effect } from './call.ts'
 export type { ActionResult } from './continue-run.ts'
-export type { Effect } from './run.ts'
 export type { Context } from './scope.ts'
-
-/** A version of a flow. */
-export type FlowVersion = { readonly flow_id: string; readonly version: number }
+export type { FlowVersion } from './start-flow.ts'
 
 /** What happens to a conversation. An input that comes too late (a token or call id no longer awaited) does nothing. */
 export type Input =
   /** A message of the customer; `flows` are the bot's, the main one first, to try when no run is active. */
-  | {
-      readonly kind: 'message'
-      readonly message_id: string
-      readonly content: InboundContent
-      readonly flows: readonly FlowVersion[]
-    }
+  | ({ readonly kind: 'message' } & Message)
   /** The time of the timer with this token is over. */
   | { readonly kind: 'timer'; readonly token: string }
   | { readonly kind: 'action_result'; readonly call_id: string; readonly result: ActionResult }
@@ -38,13 +33,7 @@ export type Input =
   | { readonly kind: 'resume'; readonly agent_id?: string | undefined; readonly step?: string | undefined }
   | { readonly kind: 'close'; readonly reason: string }
   /** A person wrote to the customer. `takes_over`: the bot is to be silent from now on. */
-  | {
-      readonly kind: 'agent_message'
-      readonly message_id: string
-      readonly agent_id: string | null
-      readonly source: 'api' | 'phone'
-      readonly takes_over: boolean
-    }
+  | ({ readonly kind: 'agent_message' } & AgentMessage)
   /** What runs of this flow is to run in this version of it, if it can. */
   | ({ readonly kind: 'move' } & FlowVersion)
 
@@ -62,22 +51,27 @@ export type StepResult = {
  * in SENDING_EVENTS. At most one timer is live: `timer` replaces it, `timer_clear` ends it.
  *
  * While a person has the conversation (`waiting`, `agent`), when it is closed, and while an action's result is awaited,
- * a message gives `message.received` only. In the last case it is no answer to what is asked after: a caller that
- * does not want that holds messages back while `isAwaitingAction(state)`.
+ * a message gives `message.received` only, but for a word that asks to be left alone. In the last case it is no answer to
+ * what is asked after: a caller that does not want that holds messages back while `isAwaitingAction(state)`.
+ *
+ * To a customer who is left alone (`context.customer.opted_out`) nothing is sent but what has `consent`; a caller that
+ * plays several inputs with one context says so in it after a `consent` effect.
  */
 export function step(library: FlowLibrary, state: ConversationState, given: Input, context: Context): StepResult {
-  const input = withTapped(state, given)
+  const input = given.kind === 'message' ? withTapped(state, given) : given
   const scope = scopeOf(() => call.state, input.kind === 'message' ? input.content : null, context)
   const call: Call = { library, context, scope, state, events: [], effects: [], stepsLeft: STEPS_PER_CALL_MAX }
-  dispatch(call, input)
+  if (input.kind === 'message') receive(call, input)
+  else dispatch(call, input)
   setTimer(call, state, input)
   return { state: call.state, events: call.events, effects: call.effects }
 }
 
-/** Where nothing is asked, "2" is the second of what the bot offered last: where there are no buttons, so it is chosen. */
-function withTapped({ run, menu = [] }: ConversationState, input: Input): Input {
-  if (input.kind !== 'message' || run !== null || menu.length === 0) return input
-  return { ...input, content: readAsTapped(input.content, menu) }
+type MessageInput = Extract<Input, { kind: 'message' }>
+
+function withTapped(state: ConversationState, input: MessageInput): MessageInput {
+  const content = asTapped(state, input.content)
+  return content === input.content ? input : { ...input, content }
 }
 
 /** Whether the run waits for the result of an action, so that messages had better wait too. */
@@ -85,51 +79,27 @@ export function isAwaitingAction(state: ConversationState): boolean {
   return state.status === 'bot' && state.run?.waiting?.kind === 'action'
 }
 
-function dispatch(call: Call, input: Input): void {
+function dispatch(call: Call, input: Exclude<Input, MessageInput>): void {
+  if (input.kind === 'action_result') takeResult(call, input.call_id, input.result)
+  if (call.context.customer.opted_out) leaveAlone(call)
   const { status } = call.state
-  if (input.kind === 'message') receive(call, input)
-  else if (input.kind === 'timer') timeOut(call, input.token)
-  else if (input.kind === 'action_result') takeResult(call, input.call_id, input.result)
-  else if (input.kind === 'handoff' && status !== 'closed') takeOver(call, input.note, input.agent_id)
-  else if (input.kind === 'resume' && (status === 'waiting' || status === 'agent')) resume(call, input.agent_id)
+  if (input.kind === 'timer') takeTimer(call, input.token)
+  else if (input.kind === 'handoff' && status !== 'closed') takeOver(call, input.note, input.agent_id ?? null)
+  else if (input.kind === 'resume' && (status === 'waiting' || status === 'agent')) takeBack(call, input)
   else if (input.kind === 'close' && status !== 'closed') close(call, input.reason)
+  else if (input.kind === 'agent_message') recordAgentMessage(call, input)
+  else if (input.kind === 'move') moveRun(call, input)
 }
 
-type Message = Extract<Input, { kind: 'message' }>
-
-function receive(call: Call, message: Message): void {
-  emit(call, { type: 'message.received', data: { message_id: message.message_id } })
-  const { status, run } = call.state
-  if (status !== 'bot') return
-  if (run === null) start(call, message)
-  else if (run.waiting?.kind === 'answer') answer(call, run.waiting, message.content)
+function takeTimer(call: Call, token: string): void {
+  if (liveTimer(call.state)?.token !== token) return
+  if (call.state.status === 'bot') timeOut(call)
+  else timeOutPerson(call)
 }
 
-function start(call: Call, { flows: refs, content }: Message): void {
-  const flows = refs.flatMap(ref => {
-    const flow = call.library.byId(ref.flow_id, ref.version)
-    return flow === undefined ? [] : [{ ref, flow }]
-  })
-  const match = matchTrigger(flows, content, true, 'specific') ?? matchTrigger(flows, content, true, 'fallback')
-  const started = match === null ? undefined : flows[match.index]
-  if (flows.length === 0) emit(call, { type: 'message.ignored', data: { reason: 'no_flow' } })
-  else if (match === null || started === undefined)
-    emit(call, { type: 'message.ignored', data: { reason: 'no_trigger' } })
-  else {
-    const { ref, flow } = started
-    const { flow_id, version } = ref
-    emit(call, { type: 'flow.started', data: { flow_id, name: flow.name, version, trigger: match.trigger } })
-    runFrom(call, flow.start)
-  }
-}
-
-function takeOver(call: Call, note: string, agent_id: string | undefined): void {
-  emit(call, { type: 'handed_off', data: { by: 'agent', note, ...(agent_id !== undefined && { agent_id }) } })
-}
-
-function resume(call: Call, agent_id: string | undefined): void {
-  emit(call, { type: 'resumed', data: { by: agent_id ?? null } })
-  goOn(call)
+function takeBack(call: Call, { agent_id, step: target }: Extract<Input, { kind: 'resume' }>): void {
+  // Who asked to be left alone is told nothing more by a run that has ended.
+  resume(call, agent_id ?? null, call.context.customer.opted_out ? undefined : target)
 }
 
 function close(call: Call, reason: string): void {
@@ -140,8 +110,9 @@ function close(call: Call, reason: string): void {
 /** The live timer follows from the states before and after: this keeps the caller's timer the same. */
 function setTimer(call: Call, before: ConversationState, input: Input): void {
   const timer = liveTimer(call.state)
-  if (timer?.token === liveTimer(before)?.token) return
+  const token = liveTimer(before)?.token
+  if (timer?.token === token) return
   if (timer !== null) {
     call.effects.push({ kind: 'timer', token: timer.token, after_ms: remainingMs(timer, call.context.now) })
-  } else if (input.kind !== 'timer') call.effects.push({ kind: 'timer_clear' })
+  } else if (input.kind !== 'timer' || input.token !== token) call.effects.push({ kind: 'timer_clear' })
 }

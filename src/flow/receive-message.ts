@@ -1,0 +1,80 @@
+import { readAsTapped } from './answer.ts'
+import { type Call, emit } from './call.ts'
+import { heedConsent } from './consent.ts'
+import type { InboundContent } from './content.ts'
+import { answer } from './continue-run.ts'
+import type { Choice } from './events.ts'
+import { heedWord, wordOf } from './global-words.ts'
+import { awaitAgent } from './handoff-run.ts'
+import { withStep } from './run.ts'
+import { candidates, type FlowVersion, startTriggered } from './start-flow.ts'
+import type { ConversationState, Waiting } from './state.ts'
+import { foldWords } from './words.ts'
+
+/** A message of the customer, and the bot's flows, the main one first. */
+export type Message = {
+  readonly message_id: string
+  readonly content: InboundContent
+  readonly flows: readonly FlowVersion[]
+}
+
+/** Where nothing is asked, "2" is the second of what the bot offered last: where there are no buttons, so it is chosen. */
+export function asTapped({ run, menu = [] }: ConversationState, content: InboundContent): InboundContent {
+  const isAsked = run !== null && run.waiting?.kind !== 'wait'
+  return isAsked || menu.length === 0 ? content : readAsTapped(content, menu)
+}
+
+/**
+ * Takes a message. What the customer says of being left alone comes first, whoever has the conversation; then what a run
+ * waits for, the words that work anywhere, and the triggers of the bot's flows.
+ */
+export function receive(call: Call, message: Message): void {
+  emit(call, { type: 'message.received', data: { message_id: message.message_id } })
+  const { status, run } = call.state
+  if (status === 'closed' || heedConsent(call, message)) return
+  if (status !== 'bot') awaitAgent(call)
+  else if (run === null) startRun(call, message)
+  else if (run.waiting?.kind === 'answer') takeAnswer(call, run.waiting, message)
+  else if (run.waiting?.kind === 'wait') interruptWait(call, run.waiting, message)
+}
+
+function startRun(call: Call, { flows: refs, content }: Message): void {
+  const flows = candidates(call, refs)
+  if (flows.length > 0 && startTriggered(call, flows, content, 'specific')) return
+  if (heedWord(call, wordOf(call, content), refs)) return
+  if (flows.length > 0 && startTriggered(call, flows, content, 'fallback')) return
+  emit(call, { type: 'message.ignored', data: { reason: flows.length === 0 ? 'no_flow' : 'no_trigger' } })
+}
+
+/** What the question offers is chosen even where it is such a word as "menu"; a word goes before any other answer. */
+function takeAnswer(call: Call, waiting: Extract<Waiting, { kind: 'answer' }>, { content, flows }: Message): void {
+  const word = wordOf(call, content)
+  if (word !== null && !namesChoice(waiting.choices, content) && heedWord(call, word, flows)) return
+  answer(call, waiting, content)
+}
+
+/** Whether a message is one of the choices: tapped, its title or its number. */
+function namesChoice(choices: readonly Choice[], content: InboundContent): boolean {
+  const tapped = readAsTapped(content, choices)
+  if (tapped.type === 'choice') return choices.some(choice => choice.id === tapped.id)
+  const words = content.type === 'text' ? foldWords(content.text) : ''
+  return words !== '' && choices.some(choice => foldWords(choice.title) === words)
+}
+
+/** A wait with a branch for messages goes there; another one ends where a message starts a flow. */
+function interruptWait(call: Call, waiting: Extract<Waiting, { kind: 'wait' }>, message: Message): void {
+  if (heedWord(call, wordOf(call, message.content), message.flows)) return
+  withStep(call, waiting.step, 'wait', (wait, step) => {
+    if (wait.on_message === null) return replaceRun(call, message)
+    emit(call, { type: 'wait.ended', data: { step, reason: 'message' } })
+    return wait.on_message
+  })
+}
+
+function replaceRun(call: Call, { flows: refs, content }: Message): null {
+  const flows = candidates(call, refs)
+  const isReplaced =
+    startTriggered(call, flows, content, 'specific') || startTriggered(call, flows, content, 'fallback')
+  if (!isReplaced) emit(call, { type: 'message.ignored', data: { reason: 'waiting' } })
+  return null
+}
