@@ -82,3 +82,5 @@ export const ZONES_MAX = 64
 export const OFFSETS_MAX = 256
 /** How many days ahead the next opening of a business is looked for. */
 export const OPENING_DAYS_MAX = 60
+/** A message longer than this is none of the words that work anywhere: those have at most 100 characters. */
+export const WORD_MESSAGE_LENGTH_MAX = 150
