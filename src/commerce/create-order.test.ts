@@ -172,6 +172,7 @@ test('an order of a flow names its conversation, and its value is what the flow 
   expect(rows).toEqual([{ notes: 'soon' }])
   expect(await run({ items: [{ product_id: product, quantity: 9 }] })).toEqual({
     ...{ ok: false, code: 'out_of_stock', message: 'Product 0: 3 left.' },
+    data: { shortages: [{ product_id: product, name: 'Product 0', wanted: 9, stock: 3 }] },
   })
   expect(await run({ items: 'all' })).toMatchObject({ ok: false, code: 'invalid_input' })
   expect(told).toMatchObject([

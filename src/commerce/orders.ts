@@ -17,12 +17,13 @@ export type OrderItem = {
   readonly price_minor: number
 }
 
-const columns = `o.id, o.number, o.customer_id, o.seller_id, o.conversation_id, o.status, o.total_minor, o.currency, o.notes,
+/** The columns of an order `o`. */
+export const orderColumns = `o.id, o.number, o.customer_id, o.seller_id, o.conversation_id, o.status, o.total_minor, o.currency, o.notes,
   (select coalesce(jsonb_agg(jsonb_build_object('product_id', i.product_id, 'name', i.name,
       'quantity', i.quantity, 'price_minor', i.price_minor) order by i.line), '[]')
     from order_items i where i.tenant_id = o.tenant_id and i.order_id = o.id) as items,
   o.created_at, o.updated_at`
-const row = {
+export const orderRow = {
   id: 'uuid',
   number: 'int8',
   customer_id: 'uuid',
@@ -37,7 +38,7 @@ const row = {
   updated_at: 'timestamptz',
 } as const
 
-export type Order = RowOf<typeof row>
+export type Order = RowOf<typeof orderRow>
 
 /** What the sockets are told of an order, once it is committed. */
 export function orderEvent(type: 'order.created' | 'order.updated', order: Order): FeedEvent {
@@ -77,9 +78,9 @@ function selectPage(name: string, led: readonly Led[], more = 'true') {
   return statement({
     name,
     params: pageParams,
-    row,
+    row: orderRow,
     sql: firstRows(
-      `select ${columns} from orders o
+      `select ${orderColumns} from orders o
       where o.tenant_id = $1 and ${more}
         and (${keys.join(', ')}) < (${[...values, '$2::uuid'].join(', ')})
         and (${keys.join(', ')}) >= (${[...values, '$3::uuid'].join(', ')})
@@ -105,15 +106,15 @@ const selectOfSellerByStatus = selectPage(
 const selectOne = statement({
   name: 'order_find',
   params: ['tenant_id', 'id'],
-  row,
-  sql: `select ${columns} from orders o where o.tenant_id = $1 and o.id = $2`,
+  row: orderRow,
+  sql: `select ${orderColumns} from orders o where o.tenant_id = $1 and o.id = $2`,
 })
 
 const lockOne = statement({
   name: 'order_lock',
   params: ['tenant_id', 'id'],
-  row,
-  sql: `select ${columns} from orders o where o.tenant_id = $1 and o.id = $2 for no key update of o`,
+  row: orderRow,
+  sql: `select ${orderColumns} from orders o where o.tenant_id = $1 and o.id = $2 for no key update of o`,
 })
 
 const updateRow = statement({

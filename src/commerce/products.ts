@@ -136,16 +136,6 @@ const deactivate = statement({
   sql: 'update products set active = false, updated_at = now() where tenant_id = $1 and id = $2',
 })
 
-const selectCatalog = statement({
-  name: 'product_catalog',
-  params: ['tenant_id', 'search', 'limit'],
-  row,
-  sql: `select ${columns} from products
-    where tenant_id = $1 and active
-      and (position(plain_text($2) in plain_text(name)) > 0 or position(lower($2) in lower(sku)) > 0)
-    order by (stock > 0) desc, name, id limit $3`,
-})
-
 /** What came of writing a product. */
 export type ProductWritten =
   | { readonly kind: 'written'; readonly product: Product }
@@ -252,12 +242,4 @@ export async function removeProduct(
   if (deleted.length > 0) return 'deleted'
   await tx.run(deactivate, { tenant_id: tenantId, id })
   return 'deactivated'
-}
-
-/** Active products for a customer to choose from, those in stock first, by name. `search` is part of a name or SKU. */
-export async function listCatalog(
-  tx: Transaction,
-  query: { readonly tenantId: string; readonly search: string; readonly limit: number },
-): Promise<Product[]> {
-  return await tx.run(selectCatalog, { tenant_id: query.tenantId, search: query.search, limit: query.limit })
 }

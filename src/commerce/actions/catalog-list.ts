@@ -1,33 +1,48 @@
 import * as v from 'valibot'
-import { listCatalog, type Product } from '../products.ts'
 import { makeAction } from './action.ts'
+import { productShape, productValue } from './product-value.ts'
+import { wholeNumber } from './shapes.ts'
 
 /** As many as a WhatsApp list can show. */
 const limitMax = 10
-
-export const catalogListInput = v.strictObject({
-  limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limitMax)), limitMax),
-  search: v.optional(v.pipe(v.string(), v.maxLength(100)), ''),
-})
+const offsetMax = 10_000
 
 /** `catalog.list`: active products to choose from, those in stock first. */
 export const catalogList = makeAction({
   handler: 'catalog.list',
-  input: catalogListInput,
+  permission: 'products:read',
   writes: false,
-  async run(tx, _ids, { tenantId, input: { limit, search } }) {
-    const products = await listCatalog(tx, { tenantId, limit, search: search.trim() })
-    return { ok: true, value: catalogValue(products) }
+  input: v.strictObject({
+    limit: v.optional(
+      v.pipe(wholeNumber(1, limitMax), v.description('How many; a list of WhatsApp shows 10 rows')),
+      limitMax,
+    ),
+    offset: v.optional(
+      v.pipe(wholeNumber(0, offsetMax), v.description('How many to leave out: `next_offset` of the page before')),
+      0,
+    ),
+    search: v.optional(v.pipe(v.string(), v.maxLength(100), v.description('A part of the name or the SKU')), ''),
+  }),
+  doc: {
+    about:
+      'The products that are sold, those in stock first, by name, a page at a time. `next_offset` is where the next page ' +
+      'begins; null on the last one.',
+    value: v.strictObject({
+      products: v.array(productShape),
+      more: v.boolean(),
+      next_offset: v.nullable(v.pipe(v.number(), v.integer())),
+    }),
+    errors: {},
+    example: { limit: 9, offset: 0 },
+  },
+  async perform(shop, { limit, offset, search }) {
+    const products = await shop.listProducts({ search: search.trim(), offset, limit: limit + 1 })
+    const more = products.length > limit && offset + limit <= offsetMax
+    const value = {
+      products: products.slice(0, limit).map(productValue),
+      more,
+      next_offset: more ? offset + limit : null,
+    }
+    return { ok: true, value }
   },
 })
-
-type Shown = Pick<Product, 'id' | 'sku' | 'name' | 'description' | 'price_minor' | 'currency' | 'stock'>
-
-/** What a flow sees of products. */
-export function catalogValue(products: readonly Shown[]) {
-  return {
-    products: products.map(({ id, sku, name, description, price_minor, currency, stock }) => {
-      return { id, sku, name, description, price_minor, currency, stock }
-    }),
-  }
-}

@@ -1,65 +1,78 @@
 import * as v from 'valibot'
-import { isUuid } from '../../lib/ids.ts'
-import { createOrder, type OrderCreated, orderItemsMax, orderQuantityMax } from '../create-order.ts'
-import { type Order, orderEvent } from '../orders.ts'
-import { type ActionResult, makeAction } from './action.ts'
+import type { DroppedLine } from '../cart.ts'
+import { orderItemsMax, orderQuantityMax } from '../create-order.ts'
+import { type ActionRefused, makeAction } from './action.ts'
+import { openCart } from './cart-value.ts'
+import { newOrderShape, newOrderValue } from './order-value.ts'
+import { refusal, refusedOrder } from './refusals.ts'
+import { exampleIds, idOf, wholeNumber } from './shapes.ts'
+import type { Shop, WantedItem } from './shop.ts'
 
-export const orderCreateInput = v.strictObject({
-  items: v.pipe(
-    v.array(
-      v.strictObject({
-        product_id: v.pipe(v.string(), v.check(isUuid, 'Must be the id of a product')),
-        quantity: v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(orderQuantityMax)),
-      }),
-    ),
-    v.minLength(1),
-    v.maxLength(orderItemsMax),
+const items = v.pipe(
+  v.array(
+    v.strictObject({ product_id: idOf('product'), quantity: wholeNumber(1, orderQuantityMax) }),
+    'Must be a list of products with quantities',
   ),
-  notes: v.optional(v.pipe(v.string(), v.maxLength(2_000))),
-})
+  v.minLength(1, 'Must not be empty'),
+  v.maxLength(orderItemsMax, `Must have at most ${orderItemsMax}`),
+)
+
+const input = v.pipe(
+  v.strictObject({
+    items: v.optional(v.pipe(items, v.description('What is ordered, unless it is the cart'))),
+    from_cart: v.optional(
+      v.pipe(v.boolean('Must be true or false'), v.description('Whether the cart is ordered')),
+      false,
+    ),
+    notes: v.optional(v.pipe(v.string(), v.maxLength(2_000), v.description('For whoever prepares the order'))),
+  }),
+  v.check(given => given.from_cart === (given.items === undefined), 'Must have either items or from_cart: true'),
+)
 
 /** `order.create`: an order of the customer who talks, in the turn's transaction. */
 export const orderCreate = makeAction({
   handler: 'order.create',
-  input: orderCreateInput,
+  permission: 'orders:write',
   writes: true,
-  async run(tx, ids, call) {
-    const { tenantId, customerId, conversationId } = call
-    const { items, notes } = call.input
-    const created = await createOrder(tx, ids, { tenantId, customerId, conversationId, items, notes })
-    if (created.kind === 'created') call.tell?.(orderEvent('order.created', created.order))
-    return resultOf(created)
+  input,
+  doc: {
+    about:
+      'Makes an order of the customer, of `items` or of the cart, which is empty then. Prices, names, currency and total ' +
+      'are those of the moment, and the stock goes down with it. The order is `pending`.',
+    value: newOrderShape,
+    errors: {
+      unknown_product: 'A product does not exist, or is not sold any more.',
+      out_of_stock: 'There are not so many. `data.shortages` says of each product how many are wanted and left.',
+      mixed_currencies: 'The products are priced in several currencies.',
+      total_too_large: 'The total is beyond what can be counted exactly.',
+      cart_empty: 'There is nothing in the cart.',
+      unknown_customer: 'The customer was removed in the meantime.',
+    },
+    example: { items: [{ product_id: exampleIds.product, quantity: 2 }], notes: 'Without sugar' },
+  },
+  async perform(shop, { items = [], from_cart, notes }) {
+    const wanted = from_cart ? await itemsOfCart(shop) : items
+    if ('ok' in wanted) return wanted
+    const created = await shop.createOrder(wanted, notes)
+    if (created.kind !== 'created') return refusedOrder(created)
+    if (from_cart) await shop.writeCart([])
+    return { ok: true, value: newOrderValue(created.order) }
   },
 })
 
-type Shown = Pick<Order, 'id' | 'number' | 'total_minor' | 'currency' | 'status' | 'items'>
-
-/** What a flow is told of an order, or of why there is none. */
-export function resultOf(created: { readonly kind: 'created'; readonly order: Shown } | Refused): ActionResult {
-  return created.kind === 'created'
-    ? { ok: true, value: orderValue(created.order) }
-    : { ok: false, code: created.kind, message: sentence(created) }
+async function itemsOfCart(shop: Shop): Promise<readonly WantedItem[] | ActionRefused> {
+  const { lines, dropped } = await openCart(shop)
+  if (dropped.length > 0) return refusedDropped(dropped)
+  if (lines.length === 0) return refusal('cart_empty', 'The cart is empty.')
+  return lines.map(({ product, quantity }) => ({ product_id: product.id, quantity }))
 }
 
-function orderValue({ id, number, total_minor, currency, status, items }: Shown) {
-  return { id, number, total_minor, currency, status, items: items.map(item => ({ ...item })) }
-}
-
-type Refused = Exclude<OrderCreated, { kind: 'created' }>
-
-function sentence(refused: Refused): string {
-  switch (refused.kind) {
-    case 'unknown_customer':
-      return 'The customer does not exist any more.'
-    case 'unknown_seller':
-      return 'The seller does not exist any more.'
-    case 'unknown_product':
-      return 'A product does not exist, or is not sold any more.'
-    case 'out_of_stock':
-      return refused.shortages.map(({ name, stock }) => `${name}: ${stock} left.`).join(' ')
-    case 'mixed_currencies':
-      return 'One order cannot have prices in several currencies.'
-    case 'total_too_large':
-      return 'The total is too large.'
-  }
+/** What was to be ordered is not all there any more: the customer is to see the cart again first. */
+function refusedDropped(dropped: readonly DroppedLine[]): ActionRefused {
+  const isSold = dropped.every(line => line.reason !== 'not_sold')
+  const names = dropped.map(line => line.name).join(', ')
+  const refused = isSold
+    ? refusal('mixed_currencies', `Priced in another currency by now: ${names}.`)
+    : refusal('unknown_product', `Not sold any more: ${names}.`)
+  return { ...refused, data: { dropped: dropped.map(line => ({ ...line })) } }
 }
