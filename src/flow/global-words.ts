@@ -1,23 +1,35 @@
+import type { WordKind } from './business.ts'
 import { askForPerson, type Call, emit } from './call.ts'
 import type { InboundContent } from './content.ts'
+import type { Choice } from './events.ts'
 import { wordKindOf } from './languages.ts'
 import { notify } from './send-content.ts'
 import { candidates, type FlowVersion, startFlow } from './start-flow.ts'
+import type { ConversationState } from './state.ts'
 
-/** A word that works wherever the bot has the conversation. */
-export type GlobalWord = 'menu' | 'cancel' | 'agent'
-
-/** The word that a whole message is; null for any other message. */
-export function wordOf(call: Call, content: InboundContent): GlobalWord | null {
-  const kind = wordKindOf(call.context.business, content)
-  return kind === 'menu' || kind === 'cancel' || kind === 'agent' ? kind : null
+/**
+ * The word that a whole message is; null for any other message. What the bot itself offers to tap is its flow's business:
+ * who taps "Exit" leaves that flow, and does not ask to be left alone.
+ */
+export function meantWord({ state, context }: Call, content: InboundContent): WordKind | null {
+  const isOffered = content.type === 'choice' && offered(state).some(choice => choice.id === content.id)
+  if (isOffered && state.run?.waiting?.kind === 'answer') return null
+  const word = wordKindOf(context.business, content)
+  return isOffered && word === 'stop' ? null : word
 }
 
-/** Does what the word asks for. Whether it could: there is nothing to cancel without a run, and no menu without a flow. */
-export function heedWord(call: Call, word: GlobalWord | null, flows: readonly FlowVersion[]): boolean {
+function offered({ run, menu = [] }: ConversationState): readonly Choice[] {
+  return run?.waiting?.kind === 'answer' ? run.waiting.choices : menu
+}
+
+/**
+ * Does what a word for the bot asks for. Whether it could: a word of consent is none, there is nothing to cancel without
+ * a run, and no menu without a flow.
+ */
+export function heedWord(call: Call, word: WordKind | null, flows: readonly FlowVersion[]): boolean {
   if (word === 'menu') return openMenu(call, flows)
   if (word === 'cancel') return cancel(call)
-  if (word === null) return false
+  if (word !== 'agent') return false
   notify(call, 'agent')
   askForPerson(call, 'customer', 'The customer asked for a person')
   return true

@@ -1,10 +1,11 @@
 import { readAsTapped } from './answer.ts'
+import type { WordKind } from './business.ts'
 import { type Call, emit } from './call.ts'
 import { heedConsent } from './consent.ts'
 import type { InboundContent } from './content.ts'
 import { answer } from './continue-run.ts'
 import type { Choice } from './events.ts'
-import { heedWord, wordOf } from './global-words.ts'
+import { heedWord, meantWord } from './global-words.ts'
 import { awaitAgent } from './handoff-run.ts'
 import { withStep } from './run.ts'
 import { candidates, type FlowVersion, startTriggered } from './start-flow.ts'
@@ -30,40 +31,45 @@ export function asTapped({ run, menu = [] }: ConversationState, content: Inbound
  */
 export function receive(call: Call, message: Message): void {
   emit(call, { type: 'message.received', data: { message_id: message.message_id } })
+  if (call.state.status === 'closed') return
+  const word = meantWord(call, message.content)
+  if (heedConsent(call, message, word)) return
   const { status, run } = call.state
-  if (status === 'closed' || heedConsent(call, message)) return
   if (status !== 'bot') awaitAgent(call)
-  else if (run === null) startRun(call, message)
-  else if (run.waiting?.kind === 'answer') takeAnswer(call, run.waiting, message)
-  else if (run.waiting?.kind === 'wait') interruptWait(call, run.waiting, message)
+  else if (run === null) startRun(call, message, word)
+  else if (run.waiting?.kind === 'answer') takeAnswer(call, run.waiting, message, word)
+  else if (run.waiting?.kind === 'wait') interruptWait(call, run.waiting, message, word)
 }
 
-function startRun(call: Call, { flows: refs, content }: Message): void {
+function startRun(call: Call, { flows: refs, content }: Message, word: WordKind | null): void {
   const flows = candidates(call, refs)
-  if (flows.length > 0 && startTriggered(call, flows, content, 'specific')) return
-  if (heedWord(call, wordOf(call, content), refs)) return
-  if (flows.length > 0 && startTriggered(call, flows, content, 'fallback')) return
-  emit(call, { type: 'message.ignored', data: { reason: flows.length === 0 ? 'no_flow' : 'no_trigger' } })
+  const isTaken =
+    startTriggered(call, flows, content, 'specific') ||
+    heedWord(call, word, refs) ||
+    startTriggered(call, flows, content, 'fallback')
+  const reason = flows.length === 0 ? 'no_flow' : 'no_trigger'
+  if (!isTaken) emit(call, { type: 'message.ignored', data: { reason } })
 }
+
+type WaitingFor<TKind extends Waiting['kind']> = Extract<Waiting, { kind: TKind }>
 
 /** What the question offers is chosen even where it is such a word as "menu"; a word goes before any other answer. */
-function takeAnswer(call: Call, waiting: Extract<Waiting, { kind: 'answer' }>, { content, flows }: Message): void {
-  const word = wordOf(call, content)
-  if (word !== null && !namesChoice(waiting.choices, content) && heedWord(call, word, flows)) return
-  answer(call, waiting, content)
+function takeAnswer(call: Call, waiting: WaitingFor<'answer'>, message: Message, word: WordKind | null): void {
+  const { content, flows } = message
+  const isHeeded = word !== null && !writesChoice(waiting.choices, content) && heedWord(call, word, flows)
+  if (!isHeeded) answer(call, waiting, content)
 }
 
-/** Whether a message is one of the choices: tapped, its title or its number. */
-function namesChoice(choices: readonly Choice[], content: InboundContent): boolean {
-  const tapped = readAsTapped(content, choices)
-  if (tapped.type === 'choice') return choices.some(choice => choice.id === tapped.id)
-  const words = content.type === 'text' ? foldWords(content.text) : ''
-  return words !== '' && choices.some(choice => foldWords(choice.title) === words)
+/** Whether a text is the title or the number of one of the choices. */
+function writesChoice(choices: readonly Choice[], content: InboundContent): boolean {
+  if (content.type !== 'text') return false
+  const words = foldWords(content.text)
+  return readAsTapped(content, choices) !== content || choices.some(choice => foldWords(choice.title) === words)
 }
 
 /** A wait with a branch for messages goes there; another one ends where a message starts a flow. */
-function interruptWait(call: Call, waiting: Extract<Waiting, { kind: 'wait' }>, message: Message): void {
-  if (heedWord(call, wordOf(call, message.content), message.flows)) return
+function interruptWait(call: Call, waiting: WaitingFor<'wait'>, message: Message, word: WordKind | null): void {
+  if (heedWord(call, word, message.flows)) return
   withStep(call, waiting.step, 'wait', (wait, step) => {
     if (wait.on_message === null) return replaceRun(call, message)
     emit(call, { type: 'wait.ended', data: { step, reason: 'message' } })

@@ -2,6 +2,7 @@ import type { Business } from './business.ts'
 import { toCel } from './cel-values.ts'
 import { type InboundContent, wordsOf } from './content.ts'
 import type { Scope } from './expression.ts'
+import { isOpenAt } from './hours.ts'
 import type { Json, JsonObject } from './json.ts'
 import { EXPRESSION_COST_MAX } from './limits.ts'
 import type { ConversationState } from './state.ts'
@@ -88,7 +89,7 @@ function windowRoot(context: Context) {
 
 const WINDOW_MS = 86_400_000
 
-function businessRoot({ business }: Context) {
+function businessRoot({ business, now }: Context) {
   const { name, language, currency, time_zone } = business
-  return { name, language, currency, time_zone }
+  return { name, language, currency, time_zone, open: isOpenAt(business, now) }
 }
