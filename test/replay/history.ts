@@ -12,7 +12,7 @@ export type RecordedHistory = {
   /** The commit whose engine played it, and when. */
   readonly recorded: { readonly commit: string; readonly at: string }
   readonly flows: readonly RecordedFlow[]
-  /** What expressions read, but for `now`, which is the turn's `at`. */
+  /** What the engine knew besides the state and the turn's `at`. */
   readonly context: unknown
   readonly turns: readonly RecordedTurn[]
   readonly state: ConversationState
@@ -29,6 +29,9 @@ export type RecordedFlow = {
 export type RecordedTurn = {
   /** Milliseconds since 1970. */
   readonly at: number
+  /** What changed of it since, of what can: both are missing where nothing was known of them. */
+  readonly window_expires_at?: number | null
+  readonly opted_out?: boolean
   /** An `Input` of the day. */
   readonly input: unknown
   readonly events: readonly RecordedEvent[]

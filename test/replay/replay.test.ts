@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ConversationEvent } from '../../src/flow/events.ts'
-import { foldEvents } from '../../src/flow/state.ts'
+import { foldStored, upcastEvent } from '../../src/flow/upcast.ts'
 import type { RecordedHistory } from './history.ts'
 import { playHistory } from './play-history.ts'
 
@@ -16,15 +15,16 @@ const histories = readdirSync(folder).map(file => ({
 }))
 
 describe.each(histories)('$name', ({ history }) => {
-  const turns = history.turns.map(turn => ({ ...turn, events: turn.events.map(({ type, data }) => ({ type, data })) }))
-
   test('the same inputs give the same events and effects', () => {
+    const recorded = history.turns.map(({ events, effects }) => ({
+      events: events.map(event => upcastEvent(event) ?? `${event.type} of version ${event.version} is not known`),
+      effects,
+    }))
     const played = playHistory(history).map(({ events, effects }) => ({ events, effects }))
-    expect(played as unknown).toEqual(turns.map(({ events, effects }) => ({ events, effects })))
+    expect(played as unknown).toEqual(recorded)
   })
 
   test('its events fold to the state it had', () => {
-    const events = turns.flatMap(turn => turn.events) as ConversationEvent[]
-    expect(foldEvents(events)).toEqual(history.state)
+    expect(foldStored(history.turns.flatMap(turn => turn.events))).toEqual(history.state)
   })
 })

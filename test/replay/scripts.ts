@@ -1,3 +1,4 @@
+import type { Business } from '../../src/flow/business.ts'
 import type { InboundContent } from '../../src/flow/content.ts'
 import type { ActionResult } from '../../src/flow/step.ts'
 
@@ -9,8 +10,15 @@ export type Move = { readonly after_ms: number } & (
   /** The result of the call that is awaited; with a call_id, of another one. */
   | { readonly kind: 'result'; readonly result: ActionResult; readonly call_id: string | null }
   | { readonly kind: 'handoff'; readonly note: string; readonly agent_id: string }
-  | { readonly kind: 'resume'; readonly agent_id: string }
+  | { readonly kind: 'resume'; readonly agent_id: string; readonly step?: string }
   | { readonly kind: 'close'; readonly reason: string }
+  | {
+      readonly kind: 'agent_message'
+      readonly agent_id: string | null
+      readonly source: 'api' | 'phone'
+      readonly takes_over: boolean
+    }
+  | { readonly kind: 'move'; readonly flow_id: string; readonly version: number }
 )
 
 /** A conversation to record. `bot`: the ids of the bot's flows, the main one first. */
@@ -18,6 +26,9 @@ export type Script = {
   readonly about: string
   readonly flows: readonly ScriptFlow[]
   readonly bot: readonly string[]
+  readonly business?: Partial<Business>
+  /** Whether free text goes only within 24 hours of what the customer wrote last. */
+  readonly hasWindow?: boolean
   readonly moves: readonly Move[]
 }
 
