@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { actions } from '../commerce/actions/actions.ts'
 import { exampleProductsSchema, openExampleShop } from '../commerce/actions/example-shop.ts'
+import { unknownBusiness } from '../flow/business.ts'
 import { checkFlow } from '../flow/check.ts'
 import { compileFlow } from '../flow/compile.ts'
 import { inboundContentSchema, type OutboundContent, summarize } from '../flow/content.ts'
@@ -15,7 +16,7 @@ import { uuids } from '../lib/ids.ts'
 type Print = (line: string) => void
 
 /** Who writes in a simulation. */
-const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {} }
+const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {}, tags: [], opted_out: false }
 
 /**
  * Talks to a flow: each line is what the customer writes, `/timeout` lets the time to answer pass, and a line that is JSON
@@ -31,7 +32,7 @@ export async function simulateFlowFile(
   if (document === null) return false
   const flow: PublishedFlow = { flow_id: uuids.next(), version: 1, flow: compileFlow(document) }
   const simulation = startSimulation({
-    flow,
+    flows: [flow],
     library: {
       byId: id => (id === flow.flow_id ? flow.flow : undefined),
       published: name => (name === document.name ? flow : undefined),
@@ -40,6 +41,8 @@ export async function simulateFlowFile(
       now: Date.now(),
       customer: { id: uuids.next(), ...customer },
       conversation: { id: uuids.next(), bot_id: uuids.next() },
+      window_expires_at: null,
+      business: unknownBusiness,
     },
     perform: openExampleShop(products),
   })

@@ -1,5 +1,5 @@
 import type { CompiledFlow, CompiledStep } from './compile.ts'
-import type { ConversationEvent } from './events.ts'
+import type { ConversationEvent, EndReason } from './events.ts'
 import type { FlowLibrary } from './library.ts'
 import { applyEvent, type ConversationState } from './state.ts'
 
@@ -77,14 +77,14 @@ export function explainEvents(
     flow = flowOf(begins.has(event.type) ? after : state, library) ?? flow
     const told = outcomeOf(event, state)
     if (told !== null) steps.push(placed(told, stepOf(event, flow, target), flow))
-    target = targetOf(event, flow, library) ?? target
+    target = targetOf(event, flow, state, library) ?? target
     state = after
   }
   return steps
 }
 
 /** Events that are told of the flow which is on top after them. */
-const begins: ReadonlySet<string> = new Set(['flow.started', 'flow.returned'])
+const begins: ReadonlySet<string> = new Set(['flow.started', 'flow.returned', 'flow.revived'])
 
 function flowOf({ run }: ConversationState, library: FlowLibrary): CompiledFlow | undefined {
   const frame = run?.frames.at(-1)
@@ -98,9 +98,13 @@ function placed([outcome, detail]: Told, step: string | null, flow: CompiledFlow
   return { flow: flow?.name ?? null, step, type, outcome, detail }
 }
 
-/** The step that an event names; a handoff and an end name none, but are what the step before led to. */
+/**
+ * The step that an event names; an end, and a handoff that ends the run, name none but are what the step before led to. A
+ * resumption names the step that follows.
+ */
 function stepOf(event: ConversationEvent, flow: CompiledFlow | undefined, target: string | null): string | null {
-  if ('step' in event.data) return event.data.step
+  if (event.type === 'resumed' || event.type === 'flow.revived') return null
+  if ('step' in event.data) return event.data.step ?? null
   const type = target === null ? undefined : flow?.steps.get(target)?.type
   if (event.type === 'handed_off') return type === 'handoff' ? target : null
   return event.type === 'flow.ended' && type === 'end' ? target : null
@@ -109,6 +113,7 @@ function stepOf(event: ConversationEvent, flow: CompiledFlow | undefined, target
 function outcomeOf(event: ConversationEvent, { status }: ConversationState): Told | null {
   switch (event.type) {
     case 'message.received':
+      if (status === 'closed') return ['ignored', 'closed']
       return status === 'bot' ? null : ['left_to_a_person', null]
     case 'message.ignored':
       return ['ignored', event.data.reason]
@@ -127,7 +132,7 @@ function outcomeOf(event: ConversationEvent, { status }: ConversationState): Tol
     case 'answer.timed_out':
       return ['timed_out', null]
     case 'decision.made':
-      return [event.data.result ? 'true' : 'false', event.data.next]
+      return [event.data.result ? 'true' : 'false', decided(event.data)]
     case 'action.requested':
       return ['requested', event.data.handler]
     case 'action.completed':
@@ -140,13 +145,12 @@ function outcomeOf(event: ConversationEvent, { status }: ConversationState): Tol
       return ['returned', null]
     case 'flow.failed':
       return ['failed', event.data.field === null ? event.data.message : `${event.data.field}: ${event.data.message}`]
-    // What it was handed over or failed for is told by itself.
     case 'flow.ended':
-      return event.data.reason === 'end' ? ['ended', null] : null
+      return toldOfEnd(event.data.reason)
     case 'handed_off':
       return ['handed_over', event.data.note]
     case 'resumed':
-      return ['resumed', null]
+      return ['resumed', event.data.step ?? null]
     case 'closed':
       return ['closed', event.data.reason]
     case 'notice.sent':
@@ -162,7 +166,7 @@ function outcomeOf(event: ConversationEvent, { status }: ConversationState): Tol
     case 'handoff.timed_out':
       return ['not_answered', event.data.reason]
     case 'flow.revived':
-      return ['revived', null]
+      return ['revived', event.data.step]
     case 'flow.moved':
       return ['moved', `version ${event.data.from_version} to ${event.data.version}`]
     case 'flow.move_refused':
@@ -174,19 +178,43 @@ function outcomeOf(event: ConversationEvent, { status }: ConversationState): Tol
   }
 }
 
+function decided({ next, case: index }: { readonly next: string; readonly case?: number }): string {
+  return index === undefined ? next : `${next}, by case ${index + 1}`
+}
+
+/** What a run was handed over, failed or closed for is told by itself. */
+function toldOfEnd(reason: EndReason): Told | null {
+  if (reason === 'end') return ['ended', null]
+  return reason === 'handoff' || reason === 'failed' || reason === 'closed' ? null : ['ended', reason]
+}
+
 /** Where a step goes next because of an event; null where the event does not say. */
-function targetOf(event: ConversationEvent, flow: CompiledFlow | undefined, library: FlowLibrary): string | null {
+function targetOf(
+  event: ConversationEvent,
+  flow: CompiledFlow | undefined,
+  before: ConversationState,
+  library: FlowLibrary,
+): string | null {
   if (event.type === 'flow.started') return flow?.start ?? null
   if (event.type === 'flow.called') return library.byId(event.data.flow_id, event.data.version)?.start ?? null
   if (event.type === 'decision.made') return event.data.next
+  if (event.type === 'resumed') return event.data.step ?? afterHandoff(before, flow)
   const id = 'step' in event.data ? event.data.step : null
-  const step = id === null ? undefined : flow?.steps.get(id)
+  const step = typeof id === 'string' ? flow?.steps.get(id) : undefined
   return step === undefined ? null : nextOf(event, step)
 }
 
-function nextOf({ type }: ConversationEvent, step: CompiledStep): string | null {
+function afterHandoff({ run }: ConversationState, flow: CompiledFlow | undefined): string | null {
+  const step = run?.waiting?.kind === 'handoff' ? flow?.steps.get(run.waiting.step) : undefined
+  return step?.type === 'handoff' ? step.next : null
+}
+
+function nextOf(event: ConversationEvent, step: CompiledStep): string | null {
+  const { type } = event
   if (type === 'answer.rejected') return step.type === 'question' ? step.retry.next : null
   if (type === 'answer.timed_out') return step.type === 'question' ? (step.timeout?.next ?? null) : null
   if (type === 'action.failed') return step.type === 'action' ? step.error : null
+  const isInterrupted = type === 'wait.ended' && event.data.reason === 'message'
+  if (isInterrupted && step.type === 'wait') return step.on_message
   return 'next' in step ? step.next : null
 }

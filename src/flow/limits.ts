@@ -62,6 +62,8 @@ export const WAIT_MS_MAX = DURATION_MS_MAX
 export const FINDINGS_MAX = 100
 
 // Running.
+/** How long after a customer's message anything may be sent, and not only templates (Meta, "Conversation windows"). */
+export const WINDOW_MS = 86_400_000
 export const STEPS_PER_CALL_MAX = 200
 export const FLOW_DEPTH_MAX = 8
 /** Calls of actions that one turn may make; more are refused, so that no flow can keep a turn busy for ever. */
@@ -84,3 +86,11 @@ export const OFFSETS_MAX = 256
 export const OPENING_DAYS_MAX = 60
 /** A message longer than this is none of the words that work anywhere: those have at most 100 characters. */
 export const WORD_MESSAGE_LENGTH_MAX = 150
+
+// Answers.
+/** The longest text that is read as an amount of money, a date or a time. */
+export const ANSWER_WORDS_LENGTH_MAX = 100
+/** The digits of an amount, those of its cents among them: what a double holds exactly. */
+export const AMOUNT_DIGITS_MAX = 15
+/** Formatters of money, dates and numbers that are kept, of each kind. */
+export const FORMATS_MAX = 64

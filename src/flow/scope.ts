@@ -4,7 +4,7 @@ import { type InboundContent, wordsOf } from './content.ts'
 import type { Scope } from './expression.ts'
 import { isOpenAt } from './hours.ts'
 import type { Json, JsonObject } from './json.ts'
-import { EXPRESSION_COST_MAX } from './limits.ts'
+import { EXPRESSION_COST_MAX, WINDOW_MS } from './limits.ts'
 import type { ConversationState } from './state.ts'
 
 /** What a call of the engine knows besides the state; `now` is in milliseconds since 1970. */
@@ -86,8 +86,6 @@ function windowRoot(context: Context) {
   const leftMs = window_expires_at === null ? WINDOW_MS : Math.max(0, window_expires_at - now)
   return { open: isWindowOpen(context), minutes_left: BigInt(Math.floor(leftMs / 60_000)) }
 }
-
-const WINDOW_MS = 86_400_000
 
 function businessRoot({ business, now }: Context) {
   const { name, language, currency, time_zone } = business

@@ -3,12 +3,20 @@ import { tooManyActions } from './continue-run.ts'
 import { type ExplainedStep, explainEvents } from './explain-events.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { FlowLibrary } from './library.ts'
-import { ACTIONS_PER_TURN_MAX } from './limits.ts'
+import { ACTIONS_PER_TURN_MAX, WINDOW_MS } from './limits.ts'
+import { liveTimer, remainingMs } from './live-timer.ts'
 import { type ConversationState, initialState } from './state.ts'
 import { type ActionResult, type Context, type Effect, type FlowVersion, type Input, step } from './step.ts'
 
-/** What a simulated customer does: write, or let the time to answer pass. */
-export type SimulatedInput = InboundContent | { readonly type: 'timeout' }
+/**
+ * What happens in a simulation. The customer writes, or lets the time pass until something happens (the time to answer,
+ * to wait, or for a person to come is over); a person gives the conversation back, or closes it.
+ */
+export type SimulatedInput =
+  | InboundContent
+  | { readonly type: 'timeout' }
+  | { readonly type: 'resume'; readonly step?: string | undefined }
+  | { readonly type: 'close' }
 
 /** What came of one input. */
 export type SimulatedTurn = {
@@ -23,28 +31,52 @@ export type SimulatedWorld = {
   readonly library: FlowLibrary
   /** What the bot answers with, the main flow first. */
   readonly flows: readonly FlowVersion[]
+  /** As it is at the start. With a window, each message opens it anew for 24 hours. */
   readonly context: Context
   readonly perform: (handler: string, input: Json) => Promise<ActionResult>
 }
+
+/** A simulated conversation. Call `turn` again only once its last call has resolved. */
+export type Simulation = { turn(input: SimulatedInput): Promise<SimulatedTurn> }
 
 type ActionEffect = Extract<Effect, { kind: 'action' }>
 
 /**
  * A conversation with the engine itself, of which nothing is kept. Its clock stands still but for timeouts: each moves it
- * on by what the question waits. Call `turn` again only once its last call has resolved.
+ * on to what happens next. A message after the closing begins another conversation.
  */
-export function startSimulation(world: SimulatedWorld): { turn(input: SimulatedInput): Promise<SimulatedTurn> } {
-  const { library, flows, context, perform } = world
+export function startSimulation({ library, flows, context: start, perform }: SimulatedWorld): Simulation {
   let state = initialState
-  let now = context.now
+  let context = start
   let messages = 0
 
   function inputOf(given: SimulatedInput): Input | null {
-    if (given.type !== 'timeout') return { kind: 'message', message_id: `m${++messages}`, content: given, flows }
-    const question = waitingQuestion(state)
-    if (question === null) return null
-    now += question.timeoutMs
-    return { kind: 'timer', token: question.token }
+    if (given.type === 'timeout') return passTime()
+    if (given.type === 'resume') return { kind: 'resume', step: given.step }
+    if (given.type === 'close') return { kind: 'close', reason: 'closed' }
+    if (state.status === 'closed') state = initialState
+    if (context.window_expires_at !== null) context = { ...context, window_expires_at: context.now + WINDOW_MS }
+    return { kind: 'message', message_id: `m${++messages}`, content: given, flows }
+  }
+
+  function passTime(): Input | null {
+    const timer = liveTimer(state)
+    if (timer === null) return null
+    context = { ...context, now: context.now + remainingMs(timer, context.now) }
+    return { kind: 'timer', token: timer.token }
+  }
+
+  function play(input: Input, replies: OutboundContent[], steps: ExplainedStep[]): ActionEffect | undefined {
+    const result = step(library, state, input, context)
+    steps.push(...explainEvents(result.events, state, library))
+    state = result.state
+    let call: ActionEffect | undefined
+    for (const effect of result.effects) {
+      if (effect.kind === 'send') replies.push(effect.content)
+      else if (effect.kind === 'action') call = effect
+      else if (effect.kind === 'consent') context = withConsent(context, effect.opted)
+    }
+    return call
   }
 
   return {
@@ -53,22 +85,20 @@ export function startSimulation(world: SimulatedWorld): { turn(input: SimulatedI
       const steps: ExplainedStep[] = []
       let actionsLeft = ACTIONS_PER_TURN_MAX
       for (let input = inputOf(given); input !== null; ) {
-        const result = step(library, state, input, { ...context, now })
-        steps.push(...explainEvents(result.events, state, library))
-        replies.push(...result.effects.flatMap(effect => (effect.kind === 'send' ? [effect.content] : [])))
-        state = result.state
-        const call = result.effects.find((effect): effect is ActionEffect => effect.kind === 'action')
+        const call = play(input, replies, steps)
         if (call === undefined) break
         const performed = actionsLeft-- > 0 ? await perform(call.handler, call.input) : tooManyActions
         input = { kind: 'action_result', call_id: call.call_id, result: performed }
       }
-      return { replies, steps, variables: (state.run ?? state.last_run)?.variables ?? {} }
+      return { replies, steps, variables: variablesOf(state) }
     },
   }
 }
 
-function waitingQuestion({ status, run }: ConversationState): { token: string; timeoutMs: number } | null {
-  const waiting = run?.waiting
-  if (status !== 'bot' || waiting?.kind !== 'answer' || waiting.timeout_ms === null) return null
-  return { token: waiting.token, timeoutMs: waiting.timeout_ms }
+function variablesOf({ run, last_run }: ConversationState): JsonObject {
+  return (run ?? last_run)?.variables ?? {}
+}
+
+function withConsent(context: Context, opted: 'in' | 'out'): Context {
+  return { ...context, customer: { ...context.customer, opted_out: opted === 'out' } }
 }

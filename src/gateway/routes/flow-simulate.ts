@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { actions } from '../../commerce/actions/actions.ts'
 import { rehearse } from '../../commerce/actions/rehearse.ts'
+import { unknownBusiness } from '../../flow/business.ts'
 import { checkFlow } from '../../flow/check.ts'
 import { compileFlow } from '../../flow/compile.ts'
 import { inboundContentSchema } from '../../flow/content.ts'
@@ -57,7 +58,7 @@ const turn = v.strictObject({
 const answer = v.strictObject({ turns: v.array(turn) })
 
 /** Who writes in a simulation. */
-const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {} }
+const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {}, tags: [], opted_out: false }
 
 export function flowSimulationRoutes(parts: Parts): Hono<Env> {
   const may = makeGuard(parts)
@@ -112,9 +113,15 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     const { tenantId } = context.get('caller')
     const conversation = { id: parts.ids.next(), bot_id: parts.ids.next() }
     return {
-      flow,
+      flows: [flow],
       library,
-      context: { now: parts.clock.now(), customer: { id: parts.ids.next(), ...customer }, conversation },
+      context: {
+        now: parts.clock.now(),
+        customer: { id: parts.ids.next(), ...customer },
+        conversation,
+        window_expires_at: null,
+        business: unknownBusiness,
+      },
       async perform(handler, input) {
         const action = actions.get(handler)
         if (action === undefined)
