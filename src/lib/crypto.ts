@@ -34,7 +34,7 @@ export function makeSealer(encryptionKey: string): Sealer {
 }
 
 /** HMAC-SHA256 as bytes. */
-export function hmacSha256(key: string, body: Uint8Array | string): Uint8Array {
+export function hmacSha256(key: string | Uint8Array, body: Uint8Array | string): Uint8Array {
   return createHmac('sha256', key).update(body).digest()
 }
 

@@ -164,12 +164,14 @@ export async function endCalls(tx: Transaction, ids: Ids, ends: readonly CallEnd
   return rows.length
 }
 
+const anyJson = v.custom<Json>(() => true)
+
 /** What is in the mail of a call that has ended. */
 export const callResultBody = v.object({
   call_id: v.string(),
   result: v.variant('ok', [
-    v.object({ ok: v.literal(true), value: v.custom<Json>(() => true) }),
-    v.object({ ok: v.literal(false), code: v.string(), message: v.string() }),
+    v.object({ ok: v.literal(true), value: anyJson }),
+    v.object({ ok: v.literal(false), code: v.string(), message: v.string(), data: v.optional(anyJson) }),
   ]),
 })
 

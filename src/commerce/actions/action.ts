@@ -28,6 +28,8 @@ export type ActionPermission =
   | 'customers:write'
   | 'conversations:write'
   | 'tenant:write'
+  | 'secrets:write'
+  | 'webhooks:write'
 
 /** What who writes flows has to know; the page of actions is made from it. */
 export type ActionDoc = {

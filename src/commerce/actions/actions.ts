@@ -7,6 +7,7 @@ import { catalogGet } from './catalog-get.ts'
 import { catalogList } from './catalog-list.ts'
 import { catalogSearch } from './catalog-search.ts'
 import { customerUpdate } from './customer-update.ts'
+import { httpRequest } from './http-request.ts'
 import { orderCancel } from './order-cancel.ts'
 import { orderCreate } from './order-create.ts'
 import { orderStatus } from './order-status.ts'
@@ -14,6 +15,7 @@ import { sellerAssign } from './seller-assign.ts'
 import { supportHandoff } from './support-handoff.ts'
 import { tagAdd } from './tag-add.ts'
 import { tagRemove } from './tag-remove.ts'
+import { webhookEmit } from './webhook-emit.ts'
 
 const all: readonly Action[] = [
   ...[catalogList, catalogGet, catalogSearch],
@@ -21,6 +23,7 @@ const all: readonly Action[] = [
   ...[orderCreate, orderStatus, orderCancel],
   ...[customerUpdate, tagAdd, tagRemove],
   ...[sellerAssign, supportHandoff],
+  ...[httpRequest, webhookEmit],
 ]
 
 /** Every action that a flow can call, by its handler's name. */

@@ -2,6 +2,7 @@ import { isBoundedJson, type Json } from '../../flow/json.ts'
 import { VALUE_JSON_LENGTH_MAX } from '../../flow/limits.ts'
 import type { ActionResult } from './action.ts'
 import type { HttpCall } from './http-request.ts'
+import { refusal } from './refusals.ts'
 
 /** An answer over HTTP, read. */
 export type HttpAnswer = { readonly status: number; readonly headers: Headers; readonly text: string }
@@ -16,13 +17,13 @@ export function resultOfHttp(call: Pick<HttpCall, 'url' | 'pick' | 'accept_error
   const { status, headers, text } = answer
   const host = hostOf(call.url)
   if (status >= 400 && !call.accept_errors)
-    return { ok: false, code: `http_${status}`, message: `${host} answered ${status}${excerptOf(answer)}` }
+    return { ...refusal(`http_${status}`, `${host} answered ${status}${excerptOf(answer)}`), data: { status } }
   const whole = bodyOf(headers, text)
   const body = call.pick === null ? whole : picked(whole, call.pick)
   const value = { status, ok: status >= 200 && status < 300, headers: shown(headers), body }
   if (isBoundedJson(value, VALUE_JSON_LENGTH_MAX)) return { ok: true, value }
   const message = `The answer of ${host} is larger than 64 KB, or nested too deeply: name in "pick" what is needed of it.`
-  return { ok: false, code: 'answer_too_large', message }
+  return refusal('answer_too_large', message)
 }
 
 /** The host of a URL: all that a message says of it, since the rest may hold a secret. */

@@ -112,6 +112,7 @@ describe('what a flow gets of an answer', () => {
   test('is an error where it is one, unless it is wanted all the same', () => {
     expect(resultOfHttp(call, answer('{"error":\n"no such thing"}', 'application/json', 404))).toEqual({
       ...{ ok: false, code: 'http_404', message: 'api.test answered 404: {"error": "no such thing"}' },
+      data: { status: 404 },
     })
     expect(resultOfHttp(call, answer('<h1>No</h1>', 'text/html', 500))).toMatchObject({
       message: 'api.test answered 500.',

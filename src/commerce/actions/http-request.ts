@@ -97,14 +97,53 @@ export const httpCallSchema = v.object({
 })
 export type HttpCall = v.InferOutput<typeof httpCallSchema>
 
-/**
- * `http.request`: asks an address of the tenant's choice. Its value is `{status, ok, headers, body}`, where `body` is
- * JSON, or text where it is none; with `pick`, an object of the parts that are named. A status of 400 or more is an
- * error (`http_404`) unless `accept_errors` is set. See `docs/guides/http-requests.md`.
- */
+const value = v.strictObject({
+  status: v.number(),
+  ok: v.boolean(),
+  headers: v.record(v.string(), v.string()),
+  body: v.pipe(
+    v.unknown(),
+    v.description('JSON, or text where it is none; with `pick` an object of what is named there'),
+  ),
+})
+
+/** `http.request`: asks an address of the tenant's choice. See `docs/guides/http-requests.md`. */
 export const httpRequest = makeOutsideAction({
   handler: 'http.request',
+  // A call may carry any secret of the tenant anywhere.
+  permission: 'secrets:write',
   input: httpRequestInput,
+  doc: {
+    about:
+      'Asks a web address, and waits for what it answers. A header may be a secret of yours: {"secret": "NAME", "prefix": ' +
+      '"Bearer "}, whose value stands in no flow and no log. Every try of a call has the same Idempotency-Key. What is ' +
+      'certain not to have been done is tried up to three times; a call that changes something and gets no answer is ' +
+      '`unknown`, and is not made again.',
+    value,
+    errors: {
+      http_404: 'It answered with this status, or another one of 400 and more; see `accept_errors`.',
+      unknown: 'No answer came, and it may have been done: ask whoever knows before you do it again.',
+      timeout: 'It did not answer in time.',
+      no_connection: 'It cannot be reached.',
+      connection_lost: 'The connection broke before it answered.',
+      bad_certificate: 'Its certificate is not good.',
+      address_refused: 'The address is private, or leads to one that is.',
+      too_many_redirects: 'It redirects more than three times.',
+      answer_too_large: 'The answer does not fit into a variable: name in `pick` what is needed of it.',
+      unreadable_answer: 'The answer cannot be read.',
+      unknown_secret: 'There is no secret of that name.',
+      unreadable_secret: 'The secret cannot be opened: give it its value again.',
+      unexpected: 'The call could not be made, for a defect that is logged.',
+    },
+    example: {
+      method: 'POST',
+      url: 'https://api.example.com/quotes',
+      headers: { Authorization: { secret: 'SHOP_TOKEN', prefix: 'Bearer ' } },
+      body: { quantity: 12 },
+      timeout: '10s',
+      pick: { price: 'quote.total' },
+    },
+  },
   prepare({ method, url, headers, body, timeout, pick, accept_errors }): HttpCall {
     const timeout_ms = (timeout === undefined ? null : parseDurationMs(timeout)) ?? timeoutMsDefault
     const text = body === null || typeof body === 'string' ? body : JSON.stringify(body)

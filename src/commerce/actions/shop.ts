@@ -1,3 +1,4 @@
+import type { Json } from '../../lib/json.ts'
 import type { AssignStrategy, Candidate } from '../assign-seller.ts'
 import type { CartLine, CartRow } from '../cart.ts'
 import type { CatalogProduct } from '../catalog.ts'
@@ -6,6 +7,7 @@ import type { CustomerProfile } from '../customer-profile.ts'
 import type { SearchWords } from '../match-products.ts'
 import type { Order } from '../orders.ts'
 import type { OrderCancelled } from '../own-orders.ts'
+import type { EventQueued } from '../webhook-deliveries.ts'
 
 /** What a flow can be told of an order. */
 export type ShopOrder = Pick<
@@ -71,4 +73,7 @@ export type Shop = {
   giveToSeller(sellerId: string): Promise<boolean>
   /** Calls a person to the conversation, in its next turn. */
   callPerson(note: string): Promise<void>
+
+  /** Queues an event for the webhooks that want it. */
+  tellWebhooks(event: string, data: Json): Promise<EventQueued>
 }

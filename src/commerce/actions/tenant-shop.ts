@@ -10,6 +10,7 @@ import { lockProfile, writeProfile } from '../customer-profile.ts'
 import { orderEvent } from '../orders.ts'
 import { cancelOwnOrder, findOwnOrder } from '../own-orders.ts'
 import { isActiveSeller } from '../sellers.ts'
+import { queueEvent } from '../webhook-deliveries.ts'
 import type { Shop } from './shop.ts'
 
 /** Whose conversation it is, and who is to be told of what changes, once that is committed. */
@@ -98,6 +99,11 @@ export function openTenantShop(tx: Transaction, ids: Ids, caller: ShopCaller): S
     async callPerson(note) {
       const body = JSON.stringify({ note, agent_id: null })
       await tx.run(postHandoff, { tenant_id: tenantId, conversation_id: conversationId, id: ids.next(), body })
+    },
+
+    async tellWebhooks(type, data) {
+      const about = { conversation_id: conversationId, customer_id: customerId }
+      return await queueEvent(tx, ids, { tenantId, type, data, about })
     },
   }
 }
