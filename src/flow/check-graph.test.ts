@@ -43,39 +43,24 @@ describe('a step', () => {
   })
 })
 
-describe('a loop', () => {
-  const again = (next: string, stop: string) => ({
-    type: 'decision',
-    condition: 'error == null',
-    true: next,
-    false: stop,
-  })
+describe('a dead end', () => {
+  const ask = (next: string, retry = next) =>
+    question('x', next, { retry: { next: retry }, timeout: { after: '1h', next } })
 
-  test('without a question is refused, and shown', () => {
-    const [finding] = findingsIn(flowOf({ a: message('a', 'b'), b: again('c', 'end'), c: message('c', 'a') }))
-    expect(finding).toMatchObject({ severity: 'error', path: 'steps.a.next', step: 'a', field: 'next' })
-    expect(finding?.message).toContain('a → b → c → a')
-  })
-
-  test('through an action or a called flow is refused too', () => {
-    const act = { type: 'action', handler: 'anything', next: 'end', error: 'act' }
-    expect(briefly({ act })).toEqual(['error steps.act.error endless_loop'])
-    expect(briefly({ call: { type: 'flow', flow: 'Other', next: 'call' } })).toEqual([
-      'error steps.call.next endless_loop',
+  test('is a question from which no way leads to an end or to a person', () => {
+    const steps = { start: question('y', 'a'), a: ask('b'), b: ask('c'), c: message('{{x}}', 'a') }
+    expect(briefly(steps, { hasWindow: false }).filter(finding => finding.startsWith('error'))).toEqual([
+      'error steps.a dead_end',
+      'error steps.b dead_end',
     ])
   })
 
-  test('with a question in it is fine, and one beside it is still found', () => {
-    expect(briefly({ ask: question('x', 'say'), say: message('{{x}}', 'ask') })).toEqual([])
-    expect(briefly({ ask: question('x', 'say'), say: message('s', 'on'), on: again('ask', 'say') })).toEqual([
-      'error steps.say.next endless_loop',
-    ])
-  })
-
-  test('that a silent customer goes round for ever gives a warning', () => {
-    const asked = question('x', 'end', { timeout: { after: '1h', next: 'remind' } })
-    expect(briefly({ ask: asked, remind: message('?', 'ask') })).toEqual([
-      'warning steps.ask.timeout.next timeout_loop',
-    ])
+  test('is none where one way out is enough: an end, a person, or being misunderstood too often', () => {
+    for (const way of [{ next: 'end' }, { next: 'person' }, { retry: {} }])
+      expect(
+        briefly({ a: { ...ask('b'), ...way }, b: ask('a'), person: { type: 'handoff' } }).filter(finding =>
+          finding.endsWith('dead_end'),
+        ),
+      ).toEqual([])
   })
 })

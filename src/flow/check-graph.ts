@@ -1,13 +1,11 @@
 import type { CompiledFlow, CompiledStep } from './compile.ts'
 import { END } from './document.ts'
-import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
-import { SUMMARY_LENGTH_MAX } from './limits.ts'
+import { errorAt, type Finding, suggestion } from './finding.ts'
 import { stepTargets } from './step-parts.ts'
-import { shorten } from './words.ts'
 
-/** What is wrong with how the steps lead to each other: targets that aren't there, steps nobody reaches, loops. */
+/** What is wrong with how the steps lead to each other: targets that aren't there, steps nobody reaches, dead ends. */
 export function checkGraph(flow: CompiledFlow): readonly Finding[] {
-  return [...findMissing(flow), ...findUnreachable(flow), ...findEndlessLoops(flow), ...findTimeoutLoops(flow)]
+  return [...findMissing(flow), ...findUnreachable(flow), ...findDeadEnds(flow)]
 }
 
 /** The ids of the steps that a run can come to. */
@@ -46,62 +44,26 @@ function findUnreachable(flow: CompiledFlow): readonly Finding[] {
     .map(step => errorAt({ step, field: null }, 'unreachable_step', 'no step leads here'))
 }
 
-/** Every step that lets a run go round without anyone being asked anything. */
-function findEndlessLoops(flow: CompiledFlow): readonly Finding[] {
-  const loops = findLoops(flow, step => (step.type === 'question' ? [] : stepTargets(step)))
-  return loops.map(({ step, field, round }) =>
-    errorAt({ step, field }, 'endless_loop', `the loop ${round} has no question in it, so it would never stop`),
-  )
-}
-
-/** Loops that go on while the customer says nothing, because a question's time runs out and leads back to it. */
-function findTimeoutLoops(flow: CompiledFlow): readonly Finding[] {
-  const edges = (step: CompiledStep) =>
-    stepTargets(step).filter(({ field }) => step.type !== 'question' || field === 'timeout.next')
-  return findLoops(flow, edges)
-    .filter(({ ids }) => ids.some(id => flow.steps.get(id)?.type === 'question'))
-    .map(({ step, field, round }) =>
-      warningAt({ step, field }, 'timeout_loop', `the loop ${round} goes on for ever when the customer doesn't answer`),
-    )
-}
-
-type Edge = ReturnType<typeof stepTargets>[number]
-type Loop = { readonly step: string; readonly field: string; readonly round: string; readonly ids: readonly string[] }
-
-/** One loop, the shortest, through each step that lies on any and on none of those given before. */
-function findLoops(flow: CompiledFlow, edgesOf: (step: CompiledStep) => readonly Edge[]): readonly Loop[] {
-  const covered = new Set<string>()
-  const loops: Loop[] = []
-  for (const step of flow.steps.keys()) {
-    if (covered.has(step)) continue
-    const way = wayBack(flow, step, edgesOf)
-    if (way === null) continue
-    const ids = [step, ...way.ids]
-    for (const id of ids) covered.add(id)
-    loops.push({ step, field: way.field, round: shorten(ids.join(' → '), SUMMARY_LENGTH_MAX), ids })
-  }
-  return loops
-}
-
-type Way = { readonly at: string; readonly field: string; readonly ids: readonly string[] }
-
-/** The shortest way from a step back to itself: the field it begins with and the ids after the first; null without one. */
-function wayBack(flow: CompiledFlow, from: string, edgesOf: (step: CompiledStep) => readonly Edge[]): Way | null {
-  const seen = new Set<string>()
-  let ways: readonly Way[] = [{ at: from, field: '', ids: [] }]
-  while (ways.length > 0) {
-    const longer: Way[] = []
-    for (const way of ways) {
-      const step = flow.steps.get(way.at)
-      for (const { field, target } of step === undefined ? [] : edgesOf(step)) {
-        if (seen.has(target)) continue
-        seen.add(target)
-        longer.push({ at: target, field: way.field || field, ids: [...way.ids, target] })
-      }
+/** Every step that a run would stand at for ever: no way leads from it to an end, or to a person. */
+function findDeadEnds(flow: CompiledFlow): readonly Finding[] {
+  const ends = new Set([...flow.steps].filter(([, step]) => mayEnd(step)).map(([id]) => id))
+  const leadTo = new Map<string, string[]>()
+  for (const [id, step] of flow.steps)
+    for (const { target } of stepTargets(step)) {
+      const known = leadTo.get(target)
+      if (known === undefined) leadTo.set(target, [id])
+      else known.push(id)
     }
-    const back = longer.find(way => way.at === from)
-    if (back !== undefined) return back
-    ways = longer
-  }
-  return null
+  // A set is walked in the order of insertion, with what is added meanwhile.
+  for (const id of ends) for (const before of leadTo.get(id) ?? []) ends.add(before)
+  return [...reachableSteps(flow)]
+    .filter(id => !ends.has(id) && flow.steps.get(id)?.type === 'question')
+    .map(id => errorAt({ step: id, field: null }, 'dead_end', 'from here the flow can neither end nor call a person'))
+}
+
+/** Whether a run can be over with this step; whoever is not understood for too long is handed to a person. */
+function mayEnd(step: CompiledStep): boolean {
+  if (step.type === 'end' || step.type === 'handoff') return true
+  if (step.type === 'question' && step.retry.next === null) return true
+  return stepTargets(step).some(({ target }) => target === END)
 }

@@ -4,10 +4,13 @@ import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
 import { stepExpressions, stepTargets } from './step-parts.ts'
 
 /**
- * What may stand in a run's variables when it comes to a step: `may` are set on some path to it, `must` on every one.
- * `isOpen`: a called flow was on some path, which can set any name.
+ * What may stand in a run's variables when it comes to a step: `may` are set on some path to it, `must` on every one; a
+ * bit for each name. `isOpen`: a called flow was on some path, which can set any name.
  */
-type Known = { readonly may: ReadonlySet<string>; readonly must: ReadonlySet<string>; readonly isOpen: boolean }
+type Known = { readonly may: bigint; readonly must: bigint; readonly isOpen: boolean }
+
+/** The names that steps or callers set, each with its bit. */
+type Bits = ReadonlyMap<string, bigint>
 
 /**
  * Every read of a variable that no path to the step sets (an error), or that some path leaves unset (a warning). After
@@ -15,11 +18,12 @@ type Known = { readonly may: ReadonlySet<string>; readonly must: ReadonlySet<str
  * the names that flows calling this one may have set.
  */
 export function checkVariables(flow: CompiledFlow, inherited: ReadonlySet<string>): readonly Finding[] {
-  const known = knownAtSteps(flow, inherited)
-  const settable = new Set([...inherited, ...[...flow.steps.values()].flatMap(variableOf)])
-  return [...known].flatMap(([id, atStep]) => {
-    const step = flow.steps.get(id)
-    return step === undefined ? [] : readsOf(step).flatMap(read => judge(id, read, atStep, settable))
+  const names = new Set([...inherited, ...[...flow.steps.values()].flatMap(variableOf)])
+  const bits: Bits = new Map([...names].map((name, index) => [name, 1n << BigInt(index)]))
+  const known = knownAtSteps(flow, bits, inherited)
+  return [...flow.steps].flatMap(([id, step]) => {
+    const atStep = known.get(id)
+    return atStep === undefined ? [] : readsOf(step).flatMap(read => judge(id, read, atStep, bits))
   })
 }
 
@@ -32,23 +36,26 @@ function readsOf(step: CompiledStep): readonly Read[] {
   return [...unique.values()].filter(read => !ROOT_NAMES.has(read.name))
 }
 
-function judge(step: string, { field, name }: Read, known: Known, settable: ReadonlySet<string>): readonly Finding[] {
-  if (known.must.has(name)) return []
+function judge(step: string, { field, name }: Read, known: Known, bits: Bits): readonly Finding[] {
+  const bit = bits.get(name) ?? 0n
+  if ((known.must & bit) !== 0n) return []
   const place = { step, field }
-  if (known.may.has(name)) {
+  if ((known.may & bit) !== 0n) {
     return [warningAt(place, 'unset_variable', `"${name}" is not set on every way here, and then the flow stops`)]
   }
-  const meant = suggestion(name, [...known.may, ...ROOT_NAMES])
+  const settable = [...bits].flatMap(([other, otherBit]) => ((known.may & otherBit) === 0n ? [] : [other]))
+  const meant = suggestion(name, [...settable, ...ROOT_NAMES])
   if (known.isOpen) {
     return [warningAt(place, 'unset_variable', `no step here sets "${name}"; a called flow has to${meant}`)]
   }
-  const text = settable.has(name) ? `"${name}" is set on no way here` : `no step sets the variable "${name}"${meant}`
+  const text = bits.has(name) ? `"${name}" is set on no way here` : `no step sets the variable "${name}"${meant}`
   return [errorAt(place, 'undefined_variable', text)]
 }
 
-/** What is known at each step a run can come to, in the document's order: a fixed point over all paths. */
-function knownAtSteps(flow: CompiledFlow, inherited: ReadonlySet<string>): ReadonlyMap<string, Known> {
-  const known = new Map<string, Known>([[flow.start, { may: inherited, must: new Set(), isOpen: false }]])
+/** What is known at each step a run can come to: a fixed point over all paths. */
+function knownAtSteps(flow: CompiledFlow, bits: Bits, inherited: ReadonlySet<string>): ReadonlyMap<string, Known> {
+  const atStart = [...inherited].reduce((may, name) => may | (bits.get(name) ?? 0n), 0n)
+  const known = new Map<string, Known>([[flow.start, { may: atStart, must: 0n, isOpen: false }]])
   const changed = new Set([flow.start])
   for (const id of changed) {
     // A set is walked in the order of insertion, with what is added meanwhile: this makes it a queue.
@@ -57,24 +64,21 @@ function knownAtSteps(flow: CompiledFlow, inherited: ReadonlySet<string>): Reado
     if (step === undefined || atStep === undefined) continue
     for (const { field, target } of stepTargets(step)) {
       const before = known.get(target)
-      const after = before === undefined ? afterEdge(step, field, atStep) : meet(before, afterEdge(step, field, atStep))
+      const after = meet(before, afterEdge(step, field, atStep, bits))
       if (before !== undefined && isSame(before, after)) continue
       known.set(target, after)
       changed.add(target)
     }
   }
-  return new Map([...flow.steps.keys()].flatMap(id => entryOf(id, known.get(id))))
+  return known
 }
 
-function entryOf(id: string, known: Known | undefined): readonly (readonly [string, Known])[] {
-  return known === undefined ? [] : [[id, known]]
-}
-
-function afterEdge(step: CompiledStep, field: string, known: Known): Known {
+function afterEdge(step: CompiledStep, field: string, known: Known, bits: Bits): Known {
   if (step.type === 'flow') return { ...known, isOpen: true }
   const [variable] = field === 'next' ? variableOf(step) : []
   if (variable === undefined) return known
-  return { ...known, may: new Set([...known.may, variable]), must: new Set([...known.must, variable]) }
+  const bit = bits.get(variable) ?? 0n
+  return { ...known, may: known.may | bit, must: known.must | bit }
 }
 
 /** The variable that a step sets where it goes on to its `next`. */
@@ -82,14 +86,11 @@ function variableOf(step: CompiledStep): readonly string[] {
   return (step.type === 'question' || step.type === 'action') && step.variable !== null ? [step.variable] : []
 }
 
-function meet(one: Known, other: Known): Known {
-  return {
-    may: one.may.union(other.may),
-    must: one.must.intersection(other.must),
-    isOpen: one.isOpen || other.isOpen,
-  }
+function meet(one: Known | undefined, other: Known): Known {
+  if (one === undefined) return other
+  return { may: one.may | other.may, must: one.must & other.must, isOpen: one.isOpen || other.isOpen }
 }
 
 function isSame(before: Known, after: Known): boolean {
-  return before.may.size === after.may.size && before.must.size === after.must.size && before.isOpen === after.isOpen
+  return before.may === after.may && before.must === after.must && before.isOpen === after.isOpen
 }
