@@ -154,18 +154,20 @@ export type Mail = {
   readonly provider_at: Date | null
 }
 
+const mailRow = {
+  tenant_id: 'uuid',
+  conversation_id: 'uuid',
+  id: 'uuid',
+  kind: 'text',
+  body: 'jsonb',
+  content: nullableJson<InboundContent>(),
+  provider_at: nullable('timestamptz'),
+} as const
+
 const readMailRows = statement({
   name: 'turn_read_mail',
   params: ['tenant_ids', 'conversation_ids', 'limit'],
-  row: {
-    tenant_id: 'uuid',
-    conversation_id: 'uuid',
-    id: 'uuid',
-    kind: 'text',
-    body: 'jsonb',
-    content: nullableJson<InboundContent>(),
-    provider_at: nullable('timestamptz'),
-  },
+  row: mailRow,
   sql: `select i.tenant_id, i.conversation_id, i.id, i.kind, i.body, m.content, m.provider_at
     from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
     cross join lateral (
@@ -173,6 +175,19 @@ const readMailRows = statement({
       where tenant_id = g.tenant_id and conversation_id = g.conversation_id and failed_reason is null
       order by id limit $3) i
     left join messages m on m.tenant_id = i.tenant_id and m.conversation_id = i.conversation_id and m.id = i.id`,
+})
+
+// What a flow waits for comes after the messages that are held until it is there, of which there may be many.
+const readResultRows = statement({
+  name: 'turn_read_results',
+  params: ['tenant_ids', 'conversation_ids', 'limit'],
+  row: mailRow,
+  sql: `select i.tenant_id, i.conversation_id, i.id, i.kind, i.body, null::jsonb as content, null::timestamptz as provider_at
+    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
+    cross join lateral (
+      select * from inbox
+      where tenant_id = g.tenant_id and conversation_id = g.conversation_id and failed_reason is null and kind = 'result'
+      order by id limit $3) i`,
 })
 
 /** Goes round the tenants, so that each has its turn however many wait. */
@@ -245,17 +260,33 @@ export async function claimConversation(tx: Transaction, key: ConversationKey): 
   return claimed
 }
 
-/** The mail of locked conversations in order of arrival, by conversation id; at most `mailMax` rows of each. */
+/**
+ * The mail of locked conversations in order of arrival, by conversation id; at most `mailMax` rows of each. Of those that
+ * wait for an answer from outside (`waiting`) that answer comes first.
+ */
 export async function readMail(
   tx: Transaction,
   conversations: readonly Claimed[],
-  mailMax: number = mailPerTurnMax,
+  { waiting = [], mailMax = mailPerTurnMax }: { readonly waiting?: readonly Claimed[]; readonly mailMax?: number } = {},
 ): Promise<Map<string, Mail[]>> {
-  const rows = await tx.run(readMailRows, {
+  const mail = byConversation(await tx.run(readMailRows, { ...keysOf(conversations), limit: mailMax }))
+  if (waiting.length === 0) return mail
+  const results = byConversation(await tx.run(readResultRows, { ...keysOf(waiting), limit: mailMax }))
+  for (const [id, rows] of results) {
+    const others = (mail.get(id) ?? []).filter(row => row.kind !== 'result')
+    mail.set(id, [...rows, ...others].slice(0, mailMax))
+  }
+  return mail
+}
+
+function keysOf(conversations: readonly Claimed[]) {
+  return {
     tenant_ids: conversations.map(conversation => conversation.tenant_id),
     conversation_ids: conversations.map(conversation => conversation.id),
-    limit: mailMax,
-  })
+  }
+}
+
+function byConversation(rows: readonly Mail[]): Map<string, Mail[]> {
   const mail = new Map<string, Mail[]>()
   for (const row of rows) {
     const known = mail.get(row.conversation_id)

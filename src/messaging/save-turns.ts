@@ -16,17 +16,24 @@ export type Turn = ConversationKey & {
   readonly seqBefore: number
   readonly events: readonly ConversationEvent[]
   /** In the order to send them. */
-  readonly sends: readonly { readonly id: string; readonly content: OutboundContent }[]
+  readonly sends: readonly {
+    readonly id: string
+    readonly content: OutboundContent
+    /** Says that the customer is out, or in again: it goes out although they want no messages. */
+    readonly isConsent: boolean
+  }[]
   /** The one answer timer after the turn; undefined leaves it as it is. */
   readonly timer: { readonly token: string; readonly dueAt: Date } | null | undefined
   /** The rows of the mailbox that are done. */
   readonly doneIds: readonly string[]
+  /** Rows that wait for the answer from outside which the flow waits for: they are taken with it. */
+  readonly heldIds: readonly string[]
   /** When the customer last wrote, by the provider's clock; null when the turn was about something else. */
   readonly lastInboundAt: Date | null
 }
 
 /** The customer service window: how long a business may answer freely (Meta, "Customer service windows"). */
-const windowMs = 24 * 3_600_000
+export const windowMs = 24 * 3_600_000
 
 const appendEvents = statement({
   name: 'turn_append_events',
@@ -40,17 +47,17 @@ const appendEvents = statement({
 
 const queueMessages = statement({
   name: 'turn_queue_messages',
-  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents', 'at'],
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents', 'at', 'are_consent'],
   row: {},
   sql: `with given as (
-      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[]) as g
-        (tenant_id, conversation_id, id, bot_id, content)
+      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $7::bool[]) as g
+        (tenant_id, conversation_id, id, bot_id, content, consent)
     ), message as (
       insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, created_at)
       select tenant_id, conversation_id, id, bot_id, 'outbound', content::jsonb, 'queued', $6::timestamptz from given
     )
-    insert into outbox (tenant_id, conversation_id, id, bot_id)
-    select tenant_id, conversation_id, id, bot_id from given`,
+    insert into outbox (tenant_id, conversation_id, id, bot_id, consent)
+    select tenant_id, conversation_id, id, bot_id, consent from given`,
 })
 
 const setTimers = statement({
@@ -80,12 +87,20 @@ const endInbox = statement({
   sql: 'delete from inbox where id = any ($1::uuid[])',
 })
 
+const holdInbox = statement({
+  name: 'turn_hold_inbox',
+  params: ['ids'],
+  row: {},
+  sql: 'update inbox set held = true where id = any ($1::uuid[]) and not held',
+})
+
 const updateConversations = statement({
   name: 'turn_update_conversations',
   params: ['tenant_ids', 'ids', 'states', 'seqs', 'statuses', 'window_expires_ats', 'are_active', 'at'],
   row: {},
   sql: `update conversations c
     set state = g.state::jsonb, seq = g.seq, status = g.status,
+      waiting_since = case when g.status = 'waiting' then coalesce(c.waiting_since, $8::timestamptz) end,
       window_expires_at = greatest(c.window_expires_at, g.window_expires_at),
       last_message_at = case when g.is_active then $8::timestamptz else c.last_message_at end
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bool[]) as g
@@ -103,6 +118,7 @@ export async function saveTurns(tx: Transaction, turns: readonly Turn[], at: Dat
     saveSends(tx, turns, at),
     saveTimers(tx, turns),
     saveDone(tx, turns),
+    saveHeld(tx, turns),
     saveStates(tx, turns, at),
   ])
 }
@@ -132,6 +148,7 @@ async function saveSends(tx: Transaction, turns: readonly Turn[], at: Date): Pro
     bot_ids: rows.map(row => row.turn.botId),
     contents: rows.map(row => storable(row.send.content)),
     at,
+    are_consent: rows.map(row => row.send.isConsent),
   })
 }
 
@@ -161,6 +178,11 @@ async function saveTimers(tx: Transaction, turns: readonly Turn[]): Promise<void
 async function saveDone(tx: Transaction, turns: readonly Turn[]): Promise<void> {
   const ids = turns.flatMap(turn => turn.doneIds)
   if (ids.length > 0) await tx.run(endInbox, { ids })
+}
+
+async function saveHeld(tx: Transaction, turns: readonly Turn[]): Promise<void> {
+  const ids = turns.flatMap(turn => turn.heldIds)
+  if (ids.length > 0) await tx.run(holdInbox, { ids })
 }
 
 async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {

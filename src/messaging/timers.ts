@@ -13,6 +13,7 @@ const findDue = statement({
     returning t.tenant_id, t.conversation_id, t.token`,
 })
 
+// Where a flow waits for a time, its conversation is not over, however long that is.
 const findSilent = statement({
   name: 'conversation_find_silent',
   params: ['before', 'limit'],
@@ -23,9 +24,10 @@ const findSilent = statement({
     cross join lateral (
       select c.tenant_id, c.id from conversations c
       where c.tenant_id = t.id and c.status = o.status and c.last_message_at < $1
+        and not exists (select from timers w where w.tenant_id = c.tenant_id and w.conversation_id = c.id)
+        and not exists (
+          select from inbox i where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is null)
       order by c.last_message_at limit $2) s
-    where not exists (
-      select from inbox i where i.tenant_id = s.tenant_id and i.conversation_id = s.id and i.failed_reason is null)
     limit $2`,
 })
 

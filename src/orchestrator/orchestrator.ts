@@ -56,6 +56,7 @@ export function startOrchestrator(options: TurnOptions): { stop(): Promise<void>
     async stop() {
       unsubscribe()
       await Promise.all([...loops, timers, silence].map(loop => loop.stop()))
+      turns.close()
     },
   }
 }

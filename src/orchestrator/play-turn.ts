@@ -1,18 +1,22 @@
-import * as v from 'valibot'
+import type { Business } from '../flow/business.ts'
 import { tooManyActions } from '../flow/continue-run.ts'
-import type { ConversationEvent } from '../flow/events.ts'
-import { SENDING_EVENTS } from '../flow/events.ts'
+import { type ConversationEvent, SENDING_EVENTS } from '../flow/events.ts'
 import type { FlowLibrary } from '../flow/library.ts'
 import { ACTIONS_PER_TURN_MAX } from '../flow/limits.ts'
 import type { Effect } from '../flow/run.ts'
-import { type ConversationState, initialState } from '../flow/state.ts'
-import { type ActionResult, type Context, type Input, step } from '../flow/step.ts'
+import type { ConversationState } from '../flow/state.ts'
+import { type ActionResult, type Context, type Input, isAwaitingAction, step } from '../flow/step.ts'
 import type { Ids } from '../lib/ids.ts'
+import type { Json } from '../lib/json.ts'
+import { providerNames } from '../messaging/bot-config.ts'
+import type { NewCall } from '../messaging/calls.ts'
+import { capabilitiesOf } from '../messaging/capabilities.ts'
 import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
+import type { Consent } from '../messaging/consent.ts'
 import type { TurnTold } from '../messaging/news.ts'
-import type { Turn } from '../messaging/save-turns.ts'
+import { type Turn, windowMs } from '../messaging/save-turns.ts'
 import type { FeedEvent } from '../stores/feed.ts'
-import { silenceMs } from './silence.ts'
+import { inputOf } from './input-of-mail.ts'
 
 /** What a turn may ask for from outside its pure part. */
 export type TurnTools = {
@@ -20,50 +24,76 @@ export type TurnTools = {
   /** Milliseconds since 1970, the same for the whole turn. */
   readonly now: number
   readonly library: FlowLibrary
-  /** Performs an action; undefined where it may not be performed in this turn, which then counts for nothing. */
+  readonly business: Business
+  /** Performs an action, or says why it cannot be now. */
   readonly perform: (
     call: Extract<Effect, { kind: 'action' }>,
     tell: (event: FeedEvent) => void,
-  ) => Promise<ActionResult> | undefined
+  ) => Promise<Performed> | Performed
   readonly observeStep: (seconds: number) => void
 }
+
+/**
+ * What became of an action: its result; `outside`, whose result comes with a later turn; `postponed`, which may not be
+ * performed in this turn, so that the turn counts for nothing.
+ */
+export type Performed =
+  | { readonly kind: 'result'; readonly result: ActionResult }
+  | { readonly kind: 'outside'; readonly request: Json }
+  | { readonly kind: 'postponed' }
 
 /**
  * What a turn comes to. `told`: what its actions have to tell. `movedIds`: messages that came after the conversation was
  * closed, and belong to the next.
  */
-export type Played = TurnTold & { readonly movedIds: readonly string[] }
+export type Played = TurnTold & {
+  readonly movedIds: readonly string[]
+  readonly calls: readonly NewCall[]
+  readonly consents: readonly Consent[]
+}
+
+/** A conversation that is taken for its turn: how it stands, and what came for it, in the order in which it counts. */
+export type Taken = {
+  readonly conversation: Claimed
+  readonly state: ConversationState
+  readonly mail: readonly Mail[]
+}
 
 /**
- * Plays a conversation's mail, in order. Writes nothing: what is to be written is in the turn. Null where the turn
- * needs an action that `perform` leaves to another turn.
+ * Plays a conversation's mail, in order. Writes nothing: what is to be written is in the turn. Null where the turn needs
+ * an action that `perform` postpones. Messages that come while the flow waits for an answer from outside are held: they
+ * are played once it is there.
  */
-export async function playTurn(conversation: Claimed, mail: readonly Mail[], tools: TurnTools): Promise<Played | null> {
-  const play = newPlay(conversation, mail)
-  const movedIds: string[] = []
-  for (const row of mail) {
-    if (row.kind === 'message' && play.state.status === 'closed') {
-      movedIds.push(row.id)
-      continue
+export async function playTurn(taken: Taken, tools: TurnTools): Promise<Played | null> {
+  const play = newPlay(taken, tools)
+  let rows = taken.mail
+  for (let held: readonly Mail[] = []; rows.length > 0; rows = held) {
+    held = []
+    for (const row of rows) {
+      if (row.kind === 'message' && isAwaitingAction(play.state)) held = [...held, row]
+      else if (!(await playRow(play, row, taken, tools))) return null
     }
-    // Who writes in this very turn is not silent.
-    const input = inputOf(
-      conversation,
-      row,
-      tools.now,
-      mail.some(other => other.kind === 'message'),
-    )
-    if (input !== null && !(await playInput(play, input, tools))) return null
+    if (held.length === rows.length) {
+      play.heldIds.push(...held.map(row => row.id))
+      break
+    }
   }
-  const done = mail.filter(row => !movedIds.includes(row.id))
-  const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds: done.map(row => row.id) }
-  return { conversation, turn, told: play.told, movedIds }
+  const { conversation, mail } = taken
+  const { movedIds, heldIds, consents, calls, told } = play
+  const left = new Set([...movedIds, ...heldIds])
+  const doneIds = mail.flatMap(row => (left.has(row.id) ? [] : [row.id]))
+  const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds, heldIds }
+  return { conversation, turn, told, movedIds, calls, consents }
 }
 
 type Play = {
-  readonly turn: Omit<Turn, 'state' | 'timer' | 'doneIds'> & { events: ConversationEvent[]; sends: Send[] }
-  readonly context: Omit<Context, 'now'>
+  readonly turn: Omit<Turn, 'state' | 'timer' | 'doneIds' | 'heldIds'> & { events: ConversationEvent[]; sends: Send[] }
   readonly told: FeedEvent[]
+  readonly movedIds: string[]
+  readonly heldIds: string[]
+  readonly consents: Consent[]
+  readonly calls: NewCall[]
+  context: Context
   state: ConversationState
   timer: Turn['timer']
   actionsLeft: number
@@ -71,9 +101,9 @@ type Play = {
 
 type Send = Turn['sends'][number]
 
-function newPlay(conversation: Claimed, mail: readonly Mail[]): Play {
-  const state = conversation.state ?? initialState
+function newPlay({ conversation, state, mail }: Taken, tools: TurnTools): Play {
   const times = mail.flatMap(row => row.provider_at?.getTime() ?? [])
+  const lastInboundMs = times.length === 0 ? null : Math.max(...times)
   return {
     turn: {
       tenantId: conversation.tenant_id,
@@ -82,23 +112,53 @@ function newPlay(conversation: Claimed, mail: readonly Mail[]): Play {
       seqBefore: state.seq,
       events: [],
       sends: [],
-      lastInboundAt: times.length === 0 ? null : new Date(Math.max(...times)),
+      lastInboundAt: lastInboundMs === null ? null : new Date(lastInboundMs),
     },
-    context: {
-      customer: {
-        id: conversation.customer_id,
-        name: conversation.customer_name === '' ? null : conversation.customer_name,
-        phone: conversation.customer_phone,
-        email: conversation.customer_email,
-        variables: conversation.customer_variables,
-      },
-      conversation: { id: conversation.id, bot_id: conversation.bot_id },
-    },
-    told: [],
+    ...{ told: [], movedIds: [], heldIds: [], consents: [], calls: [] },
+    context: contextOf(conversation, lastInboundMs, tools),
     state,
     timer: undefined,
     actionsLeft: ACTIONS_PER_TURN_MAX,
   }
+}
+
+function contextOf(conversation: Claimed, lastInboundMs: number | null, { now, business }: TurnTools): Context {
+  return {
+    now,
+    business,
+    customer: {
+      id: conversation.customer_id,
+      name: conversation.customer_name === '' ? null : conversation.customer_name,
+      phone: conversation.customer_phone,
+      email: conversation.customer_email,
+      variables: conversation.customer_variables,
+      tags: conversation.customer_tags,
+      opted_out: conversation.customer_opted_out,
+    },
+    conversation: { id: conversation.id, bot_id: conversation.bot_id },
+    window_expires_at: hasWindow(conversation) ? windowEndMs(conversation, lastInboundMs) : null,
+  }
+}
+
+function hasWindow({ provider }: Claimed): boolean {
+  const known = providerNames.find(name => name === provider)
+  return known !== undefined && capabilitiesOf(known, {}).hasWindow
+}
+
+/** Zero where the customer never wrote. */
+function windowEndMs({ window_expires_at }: Claimed, lastInboundMs: number | null): number {
+  return Math.max(window_expires_at?.getTime() ?? 0, lastInboundMs === null ? 0 : lastInboundMs + windowMs)
+}
+
+/** Plays one row of mail. Whether the turn can go on. */
+async function playRow(play: Play, row: Mail, { conversation, mail }: Taken, tools: TurnTools): Promise<boolean> {
+  if (row.kind === 'message' && play.state.status === 'closed') {
+    play.movedIds.push(row.id)
+    return true
+  }
+  const hasMessage = mail.some(other => other.kind === 'message')
+  const input = inputOf(conversation, row, { now: tools.now, hasMessage })
+  return input === null || (await playInput(play, input, tools))
 }
 
 /** One input, and the results of the actions it leads to. Whether the turn can go on. */
@@ -106,36 +166,61 @@ async function playInput(play: Play, first: Input, tools: TurnTools): Promise<bo
   const tell = (event: FeedEvent) => void play.told.push(event)
   for (let input: Input | null = first; input !== null; ) {
     const start = performance.now()
-    const result = step(tools.library, play.state, input, { ...play.context, now: tools.now })
+    const result = step(tools.library, play.state, input, play.context)
     tools.observeStep((performance.now() - start) / 1000)
-    take(play, result.events, result.effects, result.state, tools)
+    take(play, result.events, result.effects, tools)
+    play.state = result.state
     const call: Effect | undefined = result.effects.find(effect => effect.kind === 'action')
     if (call?.kind !== 'action') return true
-    const performed = play.actionsLeft-- > 0 ? tools.perform(call, tell) : refused
-    if (performed === undefined) return false
-    input = { kind: 'action_result', call_id: call.call_id, result: await performed }
+    const performed = play.actionsLeft-- > 0 ? await tools.perform(call, tell) : refused
+    if (performed.kind === 'postponed') return false
+    if (performed.kind === 'outside') {
+      const { tenantId, conversationId } = play.turn
+      const { call_id: callId, handler } = call
+      play.calls.push({ tenantId, conversationId, id: tools.ids.next(), callId, handler, request: performed.request })
+      return true
+    }
+    input = { kind: 'action_result', call_id: call.call_id, result: performed.result }
   }
   return true
 }
 
-const refused = Promise.resolve(tooManyActions)
+const refused: Performed = { kind: 'result', result: tooManyActions }
 
 function take(
   play: Play,
   events: readonly ConversationEvent[],
   effects: readonly Effect[],
-  state: ConversationState,
-  tools: TurnTools,
+  { ids, now }: TurnTools,
 ): void {
   const sends: Send[] = []
   for (const effect of effects) {
-    if (effect.kind === 'send') sends.push({ id: tools.ids.next(), content: effect.content })
-    else if (effect.kind === 'timer') play.timer = { token: effect.token, dueAt: new Date(tools.now + effect.after_ms) }
+    if (effect.kind === 'send')
+      sends.push({ id: ids.next(), content: effect.content, isConsent: effect.consent === true })
+    else if (effect.kind === 'timer') play.timer = { token: effect.token, dueAt: new Date(now + effect.after_ms) }
     else if (effect.kind === 'timer_clear') play.timer = null
+    else if (effect.kind === 'consent') takeConsent(play, effect, ids, now)
   }
   play.turn.sends.push(...sends)
   play.turn.events.push(...withMessageIds(events, sends))
-  play.state = state
+}
+
+function takeConsent(play: Play, said: Extract<Effect, { kind: 'consent' }>, ids: Ids, now: number): void {
+  const { customer } = play.context
+  play.context = { ...play.context, customer: { ...customer, opted_out: said.opted === 'out' } }
+  play.consents.push({
+    tenantId: play.turn.tenantId,
+    id: ids.next(),
+    customerId: customer.id,
+    kind: said.opted === 'out' ? 'opted_out' : 'opted_in',
+    source: 'customer',
+    word: said.word,
+    messageId: said.message_id,
+    conversationId: play.turn.conversationId,
+    userId: null,
+    note: null,
+    at: new Date(now),
+  })
 }
 
 /** Says in each event that sends which message went out with it. */
@@ -147,40 +232,4 @@ function withMessageIds(events: readonly ConversationEvent[], sends: readonly Se
     // An event of the same type with one field more, which folding does not look at.
     return { ...event, data: { ...event.data, message_id: id } } as ConversationEvent
   })
-}
-
-const bodySchemas = {
-  timer: v.object({ token: v.string() }),
-  handoff: v.object({ note: v.optional(v.string(), ''), agent_id: v.optional(v.nullable(v.string())) }),
-  resume: v.object({ agent_id: v.optional(v.nullable(v.string())) }),
-  close: v.object({ reason: v.optional(v.string(), 'closed'), agent_id: v.optional(v.nullable(v.string())) }),
-}
-
-/** What a row of mail means to the flow; null where it means nothing any more. */
-function inputOf(conversation: Claimed, row: Mail, now: number, hasMessage: boolean): Input | null {
-  switch (row.kind) {
-    case 'message': {
-      if (row.content === null) throw new Error('the message of this row is not there')
-      const { flow_id, published_version } = conversation
-      const flow = flow_id === null || published_version === null ? null : { flow_id, version: published_version }
-      return { kind: 'message', message_id: row.id, content: row.content, flow }
-    }
-    case 'timer':
-      return { kind: 'timer', ...v.parse(bodySchemas.timer, row.body) }
-    case 'handoff': {
-      const { note, agent_id } = v.parse(bodySchemas.handoff, row.body)
-      return { kind: 'handoff', note, agent_id: agent_id ?? undefined }
-    }
-    case 'resume':
-      return { kind: 'resume', agent_id: v.parse(bodySchemas.resume, row.body).agent_id ?? undefined }
-    case 'close': {
-      const { reason, agent_id } = v.parse(bodySchemas.close, row.body)
-      // What a person closes is closed, whatever they give as their reason.
-      if (agent_id) return { kind: 'close', reason }
-      const isSilent = !hasMessage && now - conversation.last_message_at.getTime() >= silenceMs
-      return reason === 'silence' && !isSilent ? null : { kind: 'close', reason }
-    }
-    default:
-      throw new Error(`mail of kind "${row.kind}" is not known here`)
-  }
 }

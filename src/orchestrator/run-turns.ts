@@ -1,9 +1,12 @@
-import type { Action, ActionCall } from '../commerce/actions/action.ts'
+import type { Action } from '../commerce/actions/action.ts'
+import { initialState } from '../flow/state.ts'
+import { isAwaitingAction } from '../flow/step.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { enqueueCalls } from '../messaging/calls.ts'
 import {
   type Claimed,
   claimConversation,
@@ -12,15 +15,17 @@ import {
   newTenantCursor,
   readMail,
 } from '../messaging/claim-conversations.ts'
+import { saveConsents } from '../messaging/consent.ts'
+import { makeBusinessLoader } from '../messaging/load-businesses.ts'
 import { makeFlowLoader } from '../messaging/load-flows.ts'
 import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
-import { type TurnTold, tellOfFailure, tellOfTurns } from '../messaging/news.ts'
+import { tellOfFailure, tellOfTurns } from '../messaging/news.ts'
 import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
 import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
-import { type Played, playTurn } from './play-turn.ts'
+import { type Performed, type Played, playTurn, type Taken, type TurnTools } from './play-turn.ts'
 
 /** Conversations whose turns are written in one transaction. */
 export const turnsBatchMax = 50
@@ -37,24 +42,30 @@ export type TurnOptions = {
 }
 
 /** Turns that were written, and when. */
-type Saved = { readonly turns: readonly TurnTold[]; readonly at: Date }
+type Saved = { readonly turns: readonly Played[]; readonly at: Date }
 
 const nothing: Saved = { turns: [], at: new Date(0) }
 
 /** Whose actions a turn performs: in a batch only those that write nothing, so that one flow's write cannot hold up the others. */
 type Company = 'batch' | 'alone'
 
+export type TurnRunner = {
+  /** Returns how many conversations it took. */
+  runBatch(): Promise<number>
+  close(): void
+}
+
 /**
  * Runs turns: takes the conversations that have mail, plays them, and writes all that comes of it in the transaction
  * that marks the mail as done. Many conversations go together; one that fails, or that writes more than its own rows,
  * goes alone.
  */
-export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<number> } {
+export function makeTurnRunner(options: TurnOptions): TurnRunner {
   const { database, bus, feed, clock, ids, log, metrics, actions } = options
   const flows = makeFlowLoader(metrics)
+  const businesses = makeBusinessLoader(bus)
   const cursor = newTenantCursor()
 
-  /** Returns how many conversations it took. */
   async function runBatch(): Promise<number> {
     let claimed: Claimed[] = []
     try {
@@ -76,9 +87,8 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
     tx: Transaction,
     claimed: readonly Claimed[],
   ): Promise<{ postponed: readonly Claimed[]; saved: Saved }> {
-    const mail = await readMail(tx, claimed)
     const postponed: Claimed[] = []
-    const played = await playAll(tx, claimed, mail, 'batch')
+    const played = await playAll(tx, await takeMail(tx, claimed), 'batch')
     const saved = await save(
       tx,
       played.flatMap((one, index) => {
@@ -94,6 +104,7 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
   function tellOf({ turns, at }: Saved): void {
     tellOfTurns(feed, turns, at)
     bus.publish('outbox')
+    if (turns.some(turn => turn.calls.length > 0)) bus.publish('calls')
   }
 
   async function runAlone(key: ConversationKey): Promise<void> {
@@ -102,9 +113,9 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
       const saved = await database.transaction({ role: 'worker' }, async tx => {
         const conversation = await claimConversation(tx, key)
         if (conversation === undefined) return nothing
-        const mail = await readMail(tx, [conversation], 1)
-        taken = { conversation, row: mail.get(conversation.id)?.[0] }
-        const played = await playAll(tx, [conversation], mail, 'alone')
+        const all = await takeMail(tx, [conversation], { mailMax: 1 })
+        taken = { conversation, row: all[0]?.mail[0] }
+        const played = await playAll(tx, all, 'alone')
         return await save(
           tx,
           played.flatMap(one => one ?? []),
@@ -128,39 +139,52 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
     tellOfFailure(feed, conversation, failed)
   }
 
-  async function playAll(
+  async function takeMail(
     tx: Transaction,
-    conversations: readonly Claimed[],
-    mail: ReadonlyMap<string, readonly Mail[]>,
-    company: Company,
-  ): Promise<(Played | null)[]> {
-    const libraryOf = await flows.load(tx, conversations)
+    claimed: readonly Claimed[],
+    max: { readonly mailMax?: number } = {},
+  ): Promise<Taken[]> {
+    const taken = claimed.map(conversation => ({ conversation, state: conversation.state ?? initialState }))
+    const waiting = taken.flatMap(({ conversation, state }) => (isAwaitingAction(state) ? [conversation] : []))
+    const mail = await readMail(tx, claimed, { waiting, ...max })
+    return taken.map(one => ({ ...one, mail: mail.get(one.conversation.id) ?? [] }))
+  }
+
+  async function playAll(tx: Transaction, taken: readonly Taken[], company: Company): Promise<(Played | null)[]> {
+    const claimed = taken.map(one => one.conversation)
+    const tenantIds = claimed.map(conversation => conversation.tenant_id)
+    const [libraryOf, businessOf] = await Promise.all([flows.load(tx, claimed), businesses.load(tx, tenantIds)])
     const now = clock.now()
     return await Promise.all(
-      conversations.map(conversation =>
-        playTurn(conversation, mail.get(conversation.id) ?? [], {
+      taken.map(one => {
+        const { conversation } = one
+        return playTurn(one, {
           ids,
           now,
           library: libraryOf(conversation.tenant_id),
-          perform: ({ handler, input }, tell) => perform(tx, conversation, handler, { input, tell }, company),
+          business: businessOf(conversation.tenant_id),
+          perform: (call, tell) => perform(tx, conversation, call, tell, company),
           observeStep: seconds => metrics.stepSeconds.observe(seconds),
-        }),
-      ),
+        })
+      }),
     )
   }
 
-  function perform(
+  async function perform(
     tx: Transaction,
     { tenant_id: tenantId, customer_id: customerId, id: conversationId }: Claimed,
-    handler: string,
-    call: Pick<ActionCall, 'input' | 'tell'>,
+    { handler, input }: Parameters<TurnTools['perform']>[0],
+    tell: Parameters<TurnTools['perform']>[1],
     company: Company,
-  ): ReturnType<Action['run']> | undefined {
+  ): Promise<Performed> {
     const action = actions.get(handler)
-    if (action === undefined)
-      return Promise.resolve({ ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` })
-    if (action.writes && company === 'batch') return undefined
-    return action.run(tx, ids, { ...call, tenantId, customerId, conversationId })
+    if (action === undefined) return { kind: 'result', result: unknownHandler(handler) }
+    if (action.kind === 'outside') {
+      const prepared = action.prepare(input)
+      return prepared.ok ? { kind: 'outside', request: prepared.request } : { kind: 'result', result: prepared }
+    }
+    if (action.writes && company === 'batch') return { kind: 'postponed' }
+    return { kind: 'result', result: await action.run(tx, ids, { tenantId, customerId, conversationId, input, tell }) }
   }
 
   async function save(tx: Transaction, turns: readonly Played[]): Promise<Saved> {
@@ -170,13 +194,25 @@ export function makeTurnRunner(options: TurnOptions): { runBatch(): Promise<numb
       turns.map(one => one.turn),
       at,
     )
+    await saveConsents(
+      tx,
+      turns.flatMap(one => one.consents),
+    )
+    await enqueueCalls(
+      tx,
+      turns.flatMap(one => one.calls),
+    )
     for (const { turn, movedIds } of turns)
       if (movedIds.length > 0) await moveToOpenConversation(tx, turn, movedIds, ids.next())
     metrics.turns.inc({ outcome: 'done' }, turns.length)
     return { turns, at }
   }
 
-  return { runBatch }
+  return { runBatch, close: () => businesses.close() }
+}
+
+function unknownHandler(handler: string) {
+  return { ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` } as const
 }
 
 function keyOf({ tenant_id, id }: Claimed): ConversationKey {
