@@ -29,17 +29,18 @@ export function pageOf<TItem extends v.GenericSchema>(item: TItem) {
 export function toPage<TRow>(
   rows: readonly TRow[],
   limit: number,
-  cursorOf: (row: TRow) => CursorParts,
+  partsOf: (row: TRow) => CursorParts,
 ): { data: readonly TRow[]; next_cursor: string | null } {
   const data = rows.slice(0, limit)
   const last = data.at(-1)
-  return { data, next_cursor: last === undefined || rows.length <= limit ? null : encode(cursorOf(last)) }
+  return { data, next_cursor: last === undefined || rows.length <= limit ? null : cursorOf(partsOf(last)) }
 }
 
 /** What the next page begins after: the values that its list is ordered by. */
 type CursorParts = readonly (string | number)[]
 
-function encode(parts: CursorParts): string {
+/** The text of a position in a list. */
+export function cursorOf(parts: CursorParts): string {
   return Buffer.from(JSON.stringify(parts)).toString('base64url')
 }
 

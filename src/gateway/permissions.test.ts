@@ -73,6 +73,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/flows/{id}': () => flow(crypto.randomUUID()),
   'POST /api/flows/{id}/publish': () => undefined,
   'POST /api/flows/{id}/rollback': () => ({ version: 1 }),
+  'POST /api/flows/{id}/move': () => ({}),
   'POST /api/flows/{id}/simulate': () => ({ inputs: ['hello'] }),
   'POST /api/conversations/{id}/messages': () => ({ content: { type: 'text', text: 'Hello' } }),
   'POST /api/bots/{id}/messages': () => ({

@@ -3,12 +3,7 @@ import * as v from 'valibot'
 import { diffFlows } from '../../flow/diff-flows.ts'
 import type { Caller } from '../../identity/callers.ts'
 import { AppError } from '../../lib/errors.ts'
-import {
-  countRunningByVersion,
-  findFlowVersion,
-  flowVersionMax,
-  listFlowVersions,
-} from '../../messaging/flow-versions.ts'
+import { findFlowVersion, flowVersionMax, listFlowVersions } from '../../messaging/flow-versions.ts'
 import { findFlow } from '../../messaging/flows.ts'
 import { type FlowRolledBack, type Publication, publishFlow, rollBackFlow } from '../../messaging/publish-flow.ts'
 import { answerChange } from '../change.ts'
@@ -34,10 +29,6 @@ const version = named(
     published_at: time,
   }),
 )
-const running = v.strictObject({
-  data: v.array(v.strictObject({ version: v.number(), conversations: v.number() })),
-})
-
 /** A version as a query names it. */
 const which = writtenAs(
   { oneOf: [{ const: 'draft' }, { type: 'integer', minimum: 1, maximum: flowVersionMax }] },
@@ -179,26 +170,6 @@ export function flowVersionRoutes(parts: Parts): Hono<Env> {
         findFlowVersion(tx, tenantId, flowId, Number(given)),
       )
       return context.json(found(one, 'version'))
-    },
-  )
-  app.get(
-    '/:id/running',
-    describe({
-      id: 'countFlowRunning',
-      tag,
-      summary: 'How many open conversations are in each version, newest first',
-      description: 'Versions that no conversation is in are left out.',
-      answers: { 200: running },
-      errors: ['not_found'],
-    }),
-    may('flows:read', { isFresh: true }),
-    async context => {
-      const flowId = idOf(context)
-      const data = await inTenant(parts, context, async (tx, { tenantId }) => {
-        found(await findFlow(tx, tenantId, flowId), 'flow')
-        return await countRunningByVersion(tx, tenantId, flowId)
-      })
-      return context.json({ data })
     },
   )
   app.get(

@@ -31,6 +31,7 @@ import {
   notFound,
   query,
 } from '../steps.ts'
+import { flowMoveRoutes } from './flow-moves.ts'
 import { flowSimulationRoutes } from './flow-simulate.ts'
 import { flowVersionRoutes } from './flow-versions.ts'
 
@@ -173,6 +174,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     },
   )
   app.route('/', flowVersionRoutes(parts))
+  app.route('/', flowMoveRoutes(parts))
   app.route('/', flowSimulationRoutes(parts))
   return app
 }
