@@ -59,6 +59,24 @@ test('a version keeps the note of its publisher', async () => {
   expect((await publish(as, id, { notes: 'x' })).status).toBe(422)
 })
 
+test('who publishes a flow may do what its actions do: the others are named', async () => {
+  const owner = await gateway.addCaller()
+  const scopes = ['flows:write']
+  const key = await gateway.call('POST', '/api/api-keys', { as: owner, body: { name: 'Deploys', scopes } })
+  const action = { type: 'action', handler: 'cart.clear', next: 'hi', error: 'hi' }
+  const id = await add(owner, { ...hello, start: 'order', steps: { order: action, hi } })
+  const headers = { 'x-api-key': textAt(key, 'key') }
+  const refused = await gateway.call('POST', `/api/flows/${id}/publish`, { headers })
+  expect(refused.status).toBe(403)
+  expect(at(refused, 'errors')).toEqual([{ path: 'steps.order.handler', message: 'Takes the permission orders:write' }])
+  expect((await publish(owner, id)).status).toBe(200)
+  await put(owner, id, hello)
+  expect((await gateway.call('POST', `/api/flows/${id}/publish`, { headers })).status).toBe(200)
+  const body = { version: 1 }
+  expect((await gateway.call('POST', `/api/flows/${id}/rollback`, { headers, body })).status).toBe(403)
+  expect(column(await versions(owner, id), 'version')).toEqual([2, 1])
+})
+
 describe('what differs', () => {
   test('is told from what is published to the draft, or between any two', async () => {
     const as = await gateway.addCaller()

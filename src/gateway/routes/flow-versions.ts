@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { permissionOf } from '../../commerce/actions/actions.ts'
 import { diffFlows } from '../../flow/diff-flows.ts'
 import type { Caller } from '../../identity/callers.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -203,7 +204,21 @@ export function flowVersionRoutes(parts: Parts): Hono<Env> {
 
 function publicationOf(caller: Caller, id: string, note: string | null | undefined) {
   const userId = caller.kind === 'user' ? caller.id : null
-  return { tenantId: caller.tenantId, id, userId, note: note ?? null, handlers: flowHandlers } satisfies Publication
+  const refusalOf = (handler: string) => refusalTo(caller, handler)
+  return {
+    tenantId: caller.tenantId,
+    id,
+    userId,
+    note: note ?? null,
+    handlers: flowHandlers,
+    refusalOf,
+  } satisfies Publication
+}
+
+/** A flow does nothing that its publisher may not do. */
+function refusalTo(caller: Caller, handler: string): string | null {
+  const permission = permissionOf(handler)
+  return permission === undefined || caller.permissions.has(permission) ? null : `Takes the permission ${permission}`
 }
 
 /** Throws in the transaction, so that what was refused rolls back. */
