@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Conversation, flowOf, orderFlow, untilAction } from './conversation.fixture.ts'
+import { message, question } from './steps.fixture.ts'
 
-const text = (words: string) => ({ type: 'text', text: words })
-const message = (words: string, next = 'end') => ({ type: 'message', content: text(words), next })
-const question = (variable: string, next: string, more = {}) => ({
-  type: 'question',
-  content: text(`${variable}?`),
-  variable,
-  next,
-  ...more,
-})
 const action = (next: string, more = {}) => ({ type: 'action', handler: 'anything', next, ...more })
 
 describe('a question', () => {

@@ -1,11 +1,12 @@
 import * as v from 'valibot'
-import { unknownBusiness } from './business.ts'
+import { type Business, unknownBusiness } from './business.ts'
 import { compileFlow } from './compile.ts'
 import type { InboundContent } from './content.ts'
 import { flowDocumentSchema } from './document.ts'
 import type { ConversationEvent } from './events.ts'
 import type { JsonObject } from './json.ts'
 import type { FlowLibrary, PublishedFlow } from './library.ts'
+import { liveTimer, remainingMs } from './live-timer.ts'
 import { type ConversationState, initialState } from './state.ts'
 import { type ActionResult, type Context, type Effect, type FlowVersion, type Input, step } from './step.ts'
 
@@ -132,18 +133,30 @@ export class Conversation {
   readonly events: ConversationEvent[] = []
   readonly effects: Effect[] = []
   state: ConversationState = initialState
+  context: Context = context
+  /** The bot's, the main one first. */
+  flows: readonly FlowVersion[]
   readonly #library: FlowLibrary
-  readonly #flows: readonly FlowVersion[]
 
   /** With the first flow as the bot's, and the others for it to call. */
   constructor(...documents: readonly [{ readonly name: string } | JsonObject, ...unknown[]]) {
     this.#library = libraryOf(...documents)
-    this.#flows = [{ flow_id: String(documents[0].name), version: 1 }]
+    this.flows = [{ flow_id: String(documents[0].name), version: 1 }]
+  }
+
+  /** What the bot knows of the business. */
+  set business(business: Partial<Business>) {
+    this.context = { ...this.context, business: { ...this.context.business, ...business } }
+  }
+
+  /** Whether the customer asked to be left alone. */
+  set isOptedOut(opted_out: boolean) {
+    this.context = { ...this.context, customer: { ...this.context.customer, opted_out } }
   }
 
   /** One input, with the events and effects it gave; `effects` and `events` keep all of them. */
   give(input: Input): { readonly events: readonly ConversationEvent[]; readonly effects: readonly Effect[] } {
-    const result = step(this.#library, this.state, input, context)
+    const result = step(this.#library, this.state, input, this.context)
     this.state = result.state
     this.events.push(...result.events)
     this.effects.push(...result.effects)
@@ -153,7 +166,7 @@ export class Conversation {
   /** A message of the customer: the summaries of what the bot replies. */
   say(message: string | InboundContent): readonly string[] {
     const content: InboundContent = typeof message === 'string' ? { type: 'text', text: message } : message
-    return sentBy(this.give({ kind: 'message', message_id: `m${this.events.length}`, content, flows: this.#flows }))
+    return sentBy(this.give({ kind: 'message', message_id: `m${this.events.length}`, content, flows: this.flows }))
   }
 
   /** A button or row that is tapped. */
@@ -161,9 +174,26 @@ export class Conversation {
     return this.say({ type: 'choice', id, title: id })
   }
 
-  /** The time of the question that waits runs out. */
+  /** The timer that runs comes to its end, and the clock with it. */
   timeOut(): readonly string[] {
+    const timer = liveTimer(this.state)
+    if (timer !== null) this.passMs(remainingMs(timer, this.context.now))
     return sentBy(this.give({ kind: 'timer', token: this.token }))
+  }
+
+  passMs(ms: number): void {
+    this.context = { ...this.context, now: this.context.now + ms }
+  }
+
+  /** A person gives the conversation back, to go on at a step if one is named. */
+  resume(step?: string): readonly string[] {
+    return sentBy(this.give({ kind: 'resume', agent_id: 'u1', step }))
+  }
+
+  /** A person writes to the customer. */
+  agentWrites(more: Partial<Extract<Input, { kind: 'agent_message' }>> = {}): readonly string[] {
+    const message = { message_id: `a${this.events.length}`, agent_id: 'u1', source: 'api', takes_over: true } as const
+    return sentBy(this.give({ kind: 'agent_message', ...message, ...more }))
   }
 
   /** The result of the action that is awaited. */
@@ -174,10 +204,10 @@ export class Conversation {
     )
   }
 
-  /** The token of the question that waits. */
+  /** The token of the timer that runs, else of the question that waits. */
   get token(): string {
     const waiting = this.state.run?.waiting
-    return waiting?.kind === 'answer' ? waiting.token : ''
+    return liveTimer(this.state)?.token ?? (waiting?.kind === 'answer' ? waiting.token : '')
   }
 
   /** The types of all events so far. */

@@ -3,16 +3,7 @@ import { Conversation, context, flowOf, libraryOf, orderFlow, untilAction } from
 import { FLOW_DEPTH_MAX, STEPS_PER_CALL_MAX } from './limits.ts'
 import { foldEvents, initialState } from './state.ts'
 import { isAwaitingAction, step } from './step.ts'
-
-const text = (words: string) => ({ type: 'text', text: words })
-const message = (words: string, next = 'end') => ({ type: 'message', content: text(words), next })
-const question = (variable: string, next: string, more = {}) => ({
-  type: 'question',
-  content: text(`${variable}?`),
-  variable,
-  next,
-  ...more,
-})
+import { message, question } from './steps.fixture.ts'
 
 describe('a whole conversation', () => {
   test('takes an order from the first "hola" to its number', () => {
