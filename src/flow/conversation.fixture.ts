@@ -1,11 +1,11 @@
 import * as v from 'valibot'
 import { type Business, unknownBusiness } from './business.ts'
-import { compileFlow } from './compile.ts'
+import { type CompiledFlow, compileFlow } from './compile.ts'
 import type { InboundContent } from './content.ts'
 import { flowDocumentSchema } from './document.ts'
 import type { ConversationEvent } from './events.ts'
 import type { JsonObject } from './json.ts'
-import type { FlowLibrary, PublishedFlow } from './library.ts'
+import type { FlowLibrary } from './library.ts'
 import { liveTimer, remainingMs } from './live-timer.ts'
 import { type ConversationState, initialState } from './state.ts'
 import { type ActionResult, type Context, type Effect, type FlowVersion, type Input, step } from './step.ts'
@@ -110,16 +110,19 @@ export const orderFlow = {
   },
 }
 
-/** A library of documents, each published as version 1 under its name; a flow's id is its name. */
+/** A library of documents; a flow's id is its name, the n-th of a name is its version n, the first is published. */
 export function libraryOf(...documents: readonly unknown[]): FlowLibrary {
-  const flows = new Map<string, PublishedFlow>()
+  const flows = new Map<string, CompiledFlow[]>()
   for (const document of documents) {
     const flow = compileFlow(v.parse(flowDocumentSchema, document))
-    flows.set(flow.name, { flow_id: flow.name, version: 1, flow })
+    flows.set(flow.name, [...(flows.get(flow.name) ?? []), flow])
   }
   return {
-    byId: (flowId, version) => (version === 1 ? flows.get(flowId)?.flow : undefined),
-    published: name => flows.get(name),
+    byId: (flowId, version) => flows.get(flowId)?.[version - 1],
+    published(name) {
+      const flow = flows.get(name)?.[0]
+      return flow && { flow_id: name, version: 1, flow }
+    },
   }
 }
 

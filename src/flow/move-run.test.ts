@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { compileFlow } from './compile.ts'
-import { context, flowOf } from './conversation.fixture.ts'
+import { context, flowOf, libraryOf } from './conversation.fixture.ts'
 import { flowDocumentSchema } from './document.ts'
 import type { JsonObject } from './json.ts'
-import type { FlowLibrary } from './library.ts'
 import { canMove } from './move-run.ts'
 import { type ConversationState, foldEvents, initialState } from './state.ts'
 import { type Input, step } from './step.ts'
@@ -15,18 +14,6 @@ const timed = { timeout: { after: '1h', next: 'end' } }
 const first = flowOf({ call: { type: 'flow', flow: 'Inner', next: 'end' } }, 'Outer')
 const inner = flowOf({ ask: question('age', 'say', timed), say: message('{{age}} years') }, 'Inner')
 
-/** Flows by id, each a list of its versions, of which the first is published. */
-function libraryOf(versions: Readonly<Record<string, readonly JsonObject[]>>): FlowLibrary {
-  const flows = new Map(Object.entries(versions).map(([id, documents]) => [id, documents.map(compiled)]))
-  return {
-    byId: (id, version) => flows.get(id)?.[version - 1],
-    published(name) {
-      const flow = flows.get(name)?.[0]
-      return flow && { flow_id: name, version: 1, flow }
-    },
-  }
-}
-
 const hola: Input = {
   kind: 'message',
   message_id: 'm1',
@@ -34,17 +21,18 @@ const hola: Input = {
   flows: [{ flow_id: 'Outer', version: 1 }],
 }
 
-/** A conversation at the question of the inner flow, given a move of that flow, or of another, to version 2. */
-function moved(flow_id: string, second: JsonObject) {
-  const library = libraryOf({ Outer: [first, flow_id === 'Outer' ? second : first], Inner: [inner, second] })
+/** A conversation at the question of the inner flow, given a move to that second version of either flow. */
+function moved(second: JsonObject) {
+  const library = libraryOf(first, inner, second)
   const { state } = step(library, initialState, hola, context)
-  return { library, result: step(library, state, { kind: 'move', flow_id, version: 2 }, context), before: state }
+  const move = { kind: 'move', flow_id: String(second.name), version: 2 } as const
+  return { library, result: step(library, state, move, context), before: state }
 }
 
 describe('a run', () => {
   test('goes on in another version of its flow', () => {
     const second = flowOf({ ask: question('age', 'say', timed), say: message('{{age}}!') }, 'Inner')
-    const { library, result } = moved('Inner', second)
+    const { library, result } = moved(second)
     expect(result.events).toEqual([{ type: 'flow.moved', data: { flow_id: 'Inner', from_version: 1, version: 2 } }])
     expect(result.effects).toEqual([])
     expect(result.state.run?.frames.map(frame => frame.version)).toEqual([1, 2])
@@ -58,21 +46,21 @@ describe('a run', () => {
     [{ ask: message('x') }, '"ask" is no question but a message'],
     [{ ask: question('age') }, '"ask" has no timeout'],
   ])('stays where its step is not the same there: %j', (steps, reason) => {
-    const { result, before } = moved('Inner', flowOf(steps as JsonObject, 'Inner'))
+    const { result, before } = moved(flowOf(steps as JsonObject, 'Inner'))
     expect(result.events).toMatchObject([{ type: 'flow.move_refused', data: { flow_id: 'Inner', version: 2 } }])
     expect(JSON.stringify(result.events)).toContain(JSON.stringify(reason).slice(1, -1))
     expect(result.state).toEqual({ ...before, seq: before.seq + 1 })
   })
 
   test('stays where the step to come back to is not there', () => {
-    const { result } = moved('Outer', flowOf({ call: message('x') }, 'Outer'))
+    const { result } = moved(flowOf({ call: message('x') }, 'Outer'))
     expect(result.events).toMatchObject([
       { type: 'flow.move_refused', data: { reason: 'its step "call" is no flow but a message' } },
     ])
   })
 
   test('that has nothing of the flow, or is there already, is left alone', () => {
-    const { library, before } = moved('Inner', inner)
+    const { library, before } = moved(inner)
     const give = (flow_id: string, version: number) =>
       step(library, before, { kind: 'move', flow_id, version }, context).events
     expect(give('Inner', 1)).toEqual([])
