@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { openTestShops, shopKinds } from '../../../test/support/action-shops.ts'
 import { cartLinesMax, cartQuantityMax } from '../cart.ts'
 import { exampleId } from './memory-shop.ts'
-import { openTestShops, shopKinds } from './shop.fixture.ts'
 
 let shops: Awaited<ReturnType<typeof openTestShops>>
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { openTestShops, shopKinds } from './shop.fixture.ts'
+import { openTestShops, shopKinds } from '../../../test/support/action-shops.ts'
 
 let shops: Awaited<ReturnType<typeof openTestShops>>
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { openTestShops, shopKinds } from '../../../test/support/action-shops.ts'
 import { uuids } from '../../lib/ids.ts'
 import { exampleId } from './memory-shop.ts'
 import { orderCreate } from './order-create.ts'
-import { openTestShops, shopKinds } from './shop.fixture.ts'
 
 let shops: Awaited<ReturnType<typeof openTestShops>>
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { openTestShops, shopKinds, type TenantShop } from '../../../test/support/action-shops.ts'
 import { exampleId } from './memory-shop.ts'
-import { openTestShops, shopKinds, type TenantShop } from './shop.fixture.ts'
 
 let shops: Awaited<ReturnType<typeof openTestShops>>
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import * as v from 'valibot'
+import { openTestShops, type ShopGiven } from '../../../test/support/action-shops.ts'
 import { permissionsOf } from '../../identity/permissions.ts'
 import { uuids } from '../../lib/ids.ts'
 import type { Json } from '../../lib/json.ts'
@@ -8,7 +9,6 @@ import { actions, permissionOf } from './actions.ts'
 import { openExampleShop } from './example-shop.ts'
 import { exampleId } from './memory-shop.ts'
 import { exampleIds } from './shapes.ts'
-import { openTestShops, type ShopGiven } from './shop.fixture.ts'
 
 // What holds for every action: a tenant's shop and one in memory answer the same, whatever is asked in whatever order;
 // the answers are what the page of actions says of them.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { openTestShops, shopKinds } from '../../../test/support/action-shops.ts'
 import { customerTagsMax, tagLengthMax } from '../customers.ts'
-import { openTestShops, shopKinds } from './shop.fixture.ts'
 
 let shops: Awaited<ReturnType<typeof openTestShops>>
 beforeAll(async () => {

@@ -124,6 +124,38 @@ test('an order is simulated on the real catalog, from the first "hola" to its to
   expect(at(await gateway.call('POST', '/api/orders', { as, body: order }), 'number')).toBe(1)
 })
 
+test('within a simulation a cart stays full, an order takes stock, and what was learnt of the customer is known; after it nothing is left', async () => {
+  const as = await gateway.addCaller()
+  const product_id = await addProduct(as)
+  const act = (handler: string, input: object, variable: string, next: string) => ({
+    ...{ type: 'action', handler, input, variable, next, error: 'sorry' },
+  })
+  const ask = (text: string, next: string) => ({
+    ...{ type: 'question', content: { type: 'text', text }, variable: 'answer', next },
+  })
+  const flow = {
+    ...{ name: 'Cart', start: 'add', triggers: [{ fallback: true }] },
+    steps: {
+      add: act('cart.add', { product_id, quantity: 3 }, 'cart', 'name'),
+      name: ask('{{customer.name}}, {{cart.text}}. Your name?', 'write'),
+      write: act('customer.update', { name: '{{answer}}' }, 'written', 'sure'),
+      sure: ask('Sure?', 'order'),
+      order: act('order.create', { from_cart: true }, 'order', 'left'),
+      left: act('catalog.get', { product_id }, 'product', 'thanks'),
+      thanks: say('{{customer.name}}: order {{order.number}}, {{product.stock}} left'),
+      sorry: say('Sorry: {{error.message}}'),
+    },
+  }
+  const id = await add(as, flow)
+  for (const _ of [1, 2]) {
+    const answer = await simulate(as, id, { inputs: ['x', 'Eva', 'yes', 'x'] })
+    expect(at(answer, 'turns.0.replies.0.text')).toBe('Ana, 3 × Café: 7,50 EUR. Your name?')
+    expect(at(answer, 'turns.2.replies.0.text')).toBe('Eva: order 1, 2 left')
+    expect(at(answer, 'turns.3.replies.0.text')).toBe('Sorry: Café: 2 left.')
+  }
+  expect(at(await gateway.call('GET', `/api/products/${product_id}`, { as }), 'stock')).toBe(5)
+})
+
 test('an action that is refused leads to its branch, with the reason in the step', async () => {
   const as = await gateway.addCaller()
   const product_id = await addProduct(as)

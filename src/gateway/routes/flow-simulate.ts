@@ -1,7 +1,8 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import { actions } from '../../commerce/actions/actions.ts'
-import { rehearse } from '../../commerce/actions/rehearse.ts'
+import { performOn } from '../../commerce/actions/example-shop.ts'
+import { loadShop, simulatedProductsMax } from '../../commerce/actions/load-shop.ts'
+import type { Shop } from '../../commerce/actions/shop.ts'
 import { unknownBusiness } from '../../flow/business.ts'
 import { checkFlow } from '../../flow/check.ts'
 import { compileFlow } from '../../flow/compile.ts'
@@ -58,7 +59,7 @@ const turn = v.strictObject({
 const answer = v.strictObject({ turns: v.array(turn) })
 
 /** Who writes in a simulation. */
-const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {}, tags: [], opted_out: false }
+const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {}, tags: [] }
 
 export function flowSimulationRoutes(parts: Parts): Hono<Env> {
   const may = makeGuard(parts)
@@ -72,8 +73,9 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
       summary: 'Talk to a flow without a customer',
       description:
         'The draft, or a published version, answers as it would a customer who is called Ana. Nothing is sent or kept: ' +
-        'actions run on your real products, and what each one writes is undone at once, so an order that is simulated ' +
-        'takes no stock and no number. The input {"type": "timeout"} lets the time to answer pass; its turn has no ' +
+        `actions run on a copy of your products (the first ${simulatedProductsMax} of the catalog) and sellers, which is ` +
+        'gone afterwards. Within a simulation a cart stays full, an order takes stock, and a cancelled one gives it back; ' +
+        'nobody outside is asked. The input {"type": "timeout"} lets the time to answer pass; its turn has no ' +
         'steps where no question waits. Each turn tells its steps in order, with what became of them and why.',
       answers: { 200: answer },
       errors: ['not_found', 'flow_refused'],
@@ -83,12 +85,14 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     async context => {
       const { inputs, version } = context.req.valid('json')
       const { flow, library } = await load(context, idOf(context), version)
-      const talk = startSimulation(worldOf(context, flow, library))
+      const { world, learn } = worldOf(context, flow, library)
+      const talk = startSimulation(world)
       const turns: v.InferInput<typeof turn>[] = []
       const start = performance.now()
       for (const [index, given] of inputs.entries()) {
         if (performance.now() - start > simulationMsMax)
           throw invalid([{ path: `inputs.${index}`, message: 'Takes too long: simulate fewer inputs' }])
+        await learn()
         const { replies, steps, variables } = await talk.turn(
           typeof given === 'string' ? { type: 'text', text: given } : given,
         )
@@ -109,24 +113,36 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     })
   }
 
-  function worldOf(context: Context<Env>, flow: PublishedFlow, library: FlowLibrary): SimulatedWorld {
-    const { tenantId } = context.get('caller')
-    const conversation = { id: parts.ids.next(), bot_id: parts.ids.next() }
-    return {
+  /** `learn` makes known to expressions what actions wrote down of the customer, as the next real turn would. */
+  function worldOf(
+    context: Context<Env>,
+    flow: PublishedFlow,
+    library: FlowLibrary,
+  ): { world: SimulatedWorld; learn(): Promise<void> } {
+    const now = () => new Date(parts.clock.now())
+    const known = { id: parts.ids.next(), ...customer, opted_out: false }
+    let opening: Promise<Shop> | undefined
+    const open = () => inTenant(parts, context, (tx, { tenantId }) => loadShop(tx, tenantId, { customer, now }))
+    const world: SimulatedWorld = {
       flows: [flow],
       library,
       context: {
         now: parts.clock.now(),
-        customer: { id: parts.ids.next(), ...customer },
-        conversation,
+        customer: known,
+        conversation: { id: parts.ids.next(), bot_id: parts.ids.next() },
         window_expires_at: null,
         business: unknownBusiness,
       },
       async perform(handler, input) {
-        const action = actions.get(handler)
-        if (action === undefined)
-          return { ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` }
-        return await rehearse(parts, action, { tenantId, input })
+        opening ??= open()
+        return await performOn(await opening, handler, input)
+      },
+    }
+    return {
+      world,
+      async learn() {
+        const profile = await (await opening)?.readCustomer()
+        if (profile !== undefined) Object.assign(known, profile)
       },
     }
   }
