@@ -17,6 +17,8 @@ const table = {
   analytics: { owner: 'read', admin: 'read', agent: 'read', viewer: 'read' },
   tenant: { owner: 'write', admin: 'write', agent: 'read', viewer: 'read' },
   users: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
+  secrets: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
+  webhooks: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
   api_keys: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
   audit: { owner: 'read', admin: 'read', agent: 'none', viewer: 'none' },
 } as const satisfies Record<string, Readonly<Record<Role, Verb | 'none'>>>

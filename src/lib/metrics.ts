@@ -60,6 +60,12 @@ export function makeMetrics() {
     cacheMisses: counter('cache_misses_total', 'Look-ups that went on to the database'),
     stepSeconds: histogram('flow_step_duration_seconds', 'Time of the pure part of a turn'),
     turns: counter('turns_total', 'Turns ended, by outcome', ['outcome']),
+    outsideCalls: counter('outside_calls_total', 'Calls of flows to addresses outside, by how a try ended', [
+      'outcome',
+    ]),
+    webhookDeliveries: counter('webhook_deliveries_total', "Deliveries to tenants' webhooks, by how a try ended", [
+      'outcome',
+    ]),
     inboxLag: gauge('inbox_lag_seconds', 'Age of the oldest message that waits for its turn'),
     outboxLag: gauge('outbox_lag_seconds', 'Age of the oldest message that is due to be sent'),
   }
