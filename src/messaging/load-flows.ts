@@ -120,13 +120,16 @@ function nameKey({ tenantId, name }: Call): string {
   return `${tenantId} ${name}`
 }
 
-/** What the conversation's run is in, and what its bot would start. */
+/** What the conversation's run is in, and what its bot may start. */
 function versionsOf(conversation: Claimed): Version[] {
-  const { tenant_id: tenantId, flow_id, published_version, state } = conversation
-  const frames = state?.run?.frames ?? []
-  const running = frames.map(frame => ({ tenantId, flowId: frame.flow_id, version: frame.version }))
-  if (flow_id === null || published_version === null) return running
-  return [...running, { tenantId, flowId: flow_id, version: published_version }]
+  const { tenant_id: tenantId, flow_id, published_version, other_flows, state } = conversation
+  const running = state?.run?.frames ?? []
+  const main = flow_id === null || published_version === null ? [] : [{ flow_id, version: published_version }]
+  return [...running, ...main, ...(other_flows ?? [])].map(one => ({
+    tenantId,
+    flowId: one.flow_id,
+    version: one.version,
+  }))
 }
 
 function callsOf(tenantId: string, flow: CompiledFlow | undefined): Call[] {
