@@ -31,6 +31,13 @@ describe('a loop', () => {
     ])
   })
 
+  test('with a wait in it is refused where the wait may be over at once', () => {
+    const pause = (until: object) => ({ pause: { type: 'wait', ...until, next: 'say' }, say: message('!', 'pause') })
+    expect(briefly(pause({ until: '{{now}}' }))).toContain('error steps.pause.next endless_loop')
+    for (const until of [{ for: '1h' }, { until: '09:00' }])
+      expect(briefly(pause(until))).not.toContain('error steps.pause.next endless_loop')
+  })
+
   test('that a silent customer goes round for ever gives a warning', () => {
     const asked = question('x', 'end', { timeout: { after: '1h', next: 'remind' } })
     expect(briefly({ ask: asked, remind: message('?', 'ask') })).toContainEqual(

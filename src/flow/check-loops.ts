@@ -14,10 +14,15 @@ const STANDING: ReadonlySet<CompiledStep['type']> = new Set(['question', 'wait',
 
 /** Every step that lets a run go round without ever standing still. */
 function findEndlessLoops(flow: CompiledFlow): readonly Finding[] {
-  const loops = findLoops(flow, step => (STANDING.has(step.type) ? [] : stepTargets(step)))
+  const loops = findLoops(flow, step => (alwaysStands(step) ? [] : stepTargets(step)))
   return loops.map(({ step, field, round }) =>
     errorAt({ step, field }, 'endless_loop', `the loop ${round} has no question in it, so it would never stop`),
   )
+}
+
+/** A moment that is computed may have passed already, and then nothing is waited for. */
+function alwaysStands(step: CompiledStep): boolean {
+  return STANDING.has(step.type) && !(step.type === 'wait' && step.until.kind === 'moment')
 }
 
 /** The field by which a step goes on when nobody does anything. */
