@@ -1,8 +1,12 @@
 import * as v from 'valibot'
 import { unknownBusiness } from '../../src/flow/business.ts'
 import { type CompiledFlow, compileFlow } from '../../src/flow/compile.ts'
+import type { OutboundContent } from '../../src/flow/content.ts'
 import { flowDocumentSchema } from '../../src/flow/document.ts'
+import { SENDING_EVENTS } from '../../src/flow/events.ts'
 import type { FlowLibrary } from '../../src/flow/library.ts'
+import type { ReplayWorld } from '../../src/flow/replay-against.ts'
+import type { Cause, HistoricEvent } from '../../src/flow/replay-history.ts'
 import { initialState } from '../../src/flow/state.ts'
 import { type Context, type FlowVersion, type Input, type StepResult, step } from '../../src/flow/step.ts'
 import type { RecordedFlow, RecordedHistory, RecordedTurn } from './history.ts'
@@ -61,12 +65,56 @@ function withFlows({ flow, ...message }: MessageOfOneFlow): Input {
 }
 
 /** What was not known of the customer and the business when the history was recorded is as if it had not been told. */
-function contextOf(recorded: unknown, { at, opted_out = false, window_expires_at = null }: RecordedTurn): Context {
+function contextOf(recorded: unknown, { at, opted_out = false, window_expires_at = null }: TurnContext): Context {
   const { business = unknownBusiness, ...context } = recorded as OldContext
   return { business, ...context, customer: { tags: [], ...context.customer, opted_out }, window_expires_at, now: at }
 }
+
+type TurnContext = Pick<RecordedTurn, 'at' | 'opted_out' | 'window_expires_at'>
 
 type OldContext = Pick<Context, 'conversation'> &
   Partial<Pick<Context, 'business'>> & {
     readonly customer: Omit<Context['customer'], 'tags' | 'opted_out'> & Partial<Pick<Context['customer'], 'tags'>>
   }
+
+/** A recorded history as the database keeps it: an event that sends says which message went out with it. */
+export function storedOf({ turns }: RecordedHistory): { events: HistoricEvent[]; sent: Map<string, OutboundContent> } {
+  const events: HistoricEvent[] = []
+  const sent = new Map<string, OutboundContent>()
+  for (const turn of turns) {
+    const sends = turn.effects.flatMap(effect => (effect.kind === 'send' ? [effect.content] : []))
+    for (const { type, version, data } of turn.events) {
+      const content = SENDING_EVENTS.has(type) ? sends.shift() : undefined
+      const message_id = `sent${sent.size + 1}`
+      if (content !== undefined) sent.set(message_id, content)
+      const stored = { ...(data as object), ...(content !== undefined && { message_id }) }
+      events.push({ seq: events.length + 1, at: turn.at, type, version, data: stored })
+    }
+  }
+  return { events, sent }
+}
+
+/** The world that a history was recorded in, with `flows` in place of its own. */
+export function worldOf(history: RecordedHistory, flows: readonly RecordedFlow[] = history.flows): ReplayWorld {
+  const inputs = history.turns.map(turn => inputOf(turn.input))
+  const messages = inputs.flatMap(input => (input.kind === 'message' ? [input] : []))
+  const bot = new Set(messages.flatMap(message => message.flows.map(flow => flow.flow_id)))
+  const { business, conversation, customer } = contextOf(history.context, { at: 0 })
+  return {
+    flowsAt: at => ({
+      library: libraryAt(flows, at),
+      flows: [...bot].flatMap(id => publishedAt(flows, at).filter(flow => flow.flow_id === id)),
+    }),
+    contentOf: id => messages.find(message => message.message_id === id)?.content,
+    context: { business, conversation, customer },
+    windowMs: history.turns.some(turn => turn.window_expires_at) ? 86_400_000 : null,
+  }
+}
+
+/** What came in, as far as events tell it. */
+export function causeOf(turn: RecordedTurn): Cause {
+  const input = inputOf(turn.input)
+  if (input.kind === 'action_result') return { kind: 'result' }
+  if (input.kind === 'timer' || input.kind === 'move') return { kind: input.kind }
+  return input.kind === 'message' ? { kind: 'message', message_id: input.message_id } : input
+}
