@@ -15,14 +15,16 @@ import { makeFiles } from '../src/stores/files.ts'
 import { makeMemoryBus } from '../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../src/stores/postgres/database.ts'
+import { actionsPage } from './actions-page.ts'
+import { page, table } from './markdown.ts'
 
 const reference = join(import.meta.dirname, '../docs/reference')
-const note = '<!-- Made by `npm run docs` from the code: change it there. -->'
 
 mkdirSync(reference, { recursive: true })
 write('settings.md', settingsPage())
 write('errors.md', errorsPage())
 write('metrics.md', await metricsPage())
+write('actions.md', await actionsPage())
 write('openapi.json', await openApi())
 
 function write(name: string, text: string): void {
@@ -87,13 +89,4 @@ async function metricsPage(): Promise<string> {
     'Every role answers `GET /metrics` on its port, in the format of Prometheus. No label has unbounded values: `endpoint` is the pattern of a route, `query` the name of a statement.',
     table(['name', 'type', 'meaning'], rows),
   )
-}
-
-function page(title: string, about: string, body: string): string {
-  return `${note}\n\n# ${title}\n\n${about}\n\n${body}\n`
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }

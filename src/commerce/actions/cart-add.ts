@@ -22,7 +22,7 @@ export const cartAdd = makeAction({
     value: cartShape,
     errors: {
       unknown_product: 'There is no such product, or it is not sold any more.',
-      out_of_stock: 'There are not so many. `data.shortages` says how many are wanted and left.',
+      out_of_stock: 'There are not so many. `error.data.shortages` says how many are wanted and left.',
       mixed_currencies: 'What is in the cart is priced in another currency.',
       cart_full: `The cart has ${cartLinesMax} different products already.`,
       too_many: `There would be more than ${cartQuantityMax} pieces of it.`,

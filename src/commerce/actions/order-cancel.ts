@@ -19,7 +19,7 @@ export const orderCancel = makeAction({
     value: orderShape,
     errors: {
       unknown_order: 'The customer has no such order.',
-      not_cancellable: 'It is paid, on its way, or cancelled already. `data.status` says which.',
+      not_cancellable: 'It is paid, on its way, or cancelled already. `error.data.status` says which.',
     },
     example: { number: 1 },
   },

@@ -42,7 +42,7 @@ export const orderCreate = makeAction({
     value: newOrderShape,
     errors: {
       unknown_product: 'A product does not exist, or is not sold any more.',
-      out_of_stock: 'There are not so many. `data.shortages` says of each product how many are wanted and left.',
+      out_of_stock: 'There are not so many. `error.data.shortages` says of each product how many are wanted and left.',
       mixed_currencies: 'The products are priced in several currencies.',
       total_too_large: 'The total is beyond what can be counted exactly.',
       cart_empty: 'There is nothing in the cart.',

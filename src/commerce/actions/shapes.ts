@@ -8,7 +8,7 @@ import { cartQuantityMax } from '../cart.ts'
 const kindsOfId = { product: 'a product', seller: 'a seller' } as const
 
 export function idOf(thing: keyof typeof kindsOfId) {
-  return v.pipe(v.string(), v.check(isUuid, `Must be the id of ${kindsOfId[thing]}`), v.metadata({ type: 'id' }))
+  return v.pipe(v.string(), v.check(isUuid, `Must be the id of ${kindsOfId[thing]}`), v.metadata({ format: 'uuid' }))
 }
 
 export function wholeNumber(min: number, max: number) {

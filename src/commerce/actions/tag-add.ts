@@ -6,7 +6,7 @@ import { refusal, unknownCustomer } from './refusals.ts'
 import { words } from './shapes.ts'
 
 export const tagInput = v.strictObject({
-  tag: v.pipe(words(1, tagLengthMax), v.transform(tagOf), v.description('Kept in lower case')),
+  tag: v.pipe(words(1, tagLengthMax), v.description('A word or a few'), v.transform(tagOf)),
 })
 export const tagsShape = v.strictObject({ tags: v.array(v.string()) })
 
