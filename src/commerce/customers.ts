@@ -8,12 +8,16 @@ export const identityKinds = ['phone', 'bsuid', 'lid'] as const
 export const identityLengthMax = 256
 /** A phone in E.164. */
 export const phoneShape = /^\+[1-9]\d{6,14}$/
+/** Tags of one customer, and characters of one tag. */
+export const customerTagsMax = 50
+export const tagLengthMax = 50
 
 /** What WhatsApp knows a customer by. */
 export type CustomerIdentity = { readonly kind: (typeof identityKinds)[number]; readonly value: string }
 
 /** The columns of a customer `c`. */
-export const customerColumns = `c.id, c.name, c.phone, c.email, c.variables, c.created_at, c.updated_at,
+export const customerColumns = `c.id, c.name, c.phone, c.email, c.variables, to_jsonb(c.tags) as tags, c.opted_out_at,
+  c.created_at, c.updated_at,
   (select coalesce(jsonb_agg(distinct jsonb_build_object('kind', i.kind, 'value', i.value)), '[]')
     from (
       select kind, value from customer_identities where tenant_id = c.tenant_id and customer_id = c.id
@@ -26,41 +30,53 @@ export const customerRow = {
   email: nullable('text'),
   identities: json<readonly CustomerIdentity[]>(),
   variables: json<Readonly<Record<string, Json>>>(),
+  tags: json<readonly string[]>(),
+  opted_out_at: nullable('timestamptz'),
   created_at: 'timestamptz',
   updated_at: 'timestamptz',
 } as const
 
-/** A customer; `phone` is E.164, or null where WhatsApp hides it. */
+/** A customer; `phone` is E.164, or null where WhatsApp hides it. `opted_out_at`: since when they want no messages. */
 export type Customer = RowOf<typeof customerRow>
 
 /** What a person decides about a customer. */
 export type CustomerFields = Pick<Customer, 'name' | 'phone' | 'email' | 'variables'> & {
   readonly identities: readonly CustomerIdentity[]
+  readonly tags?: readonly string[] | undefined
 }
 
-const fieldParams = ['tenant_id', 'id', 'name', 'phone', 'email', 'variables'] as const
+const fieldParams = ['tenant_id', 'id', 'name', 'phone', 'email', 'variables', 'tags'] as const
 
 const insertCustomer = statement({
   name: 'customer_insert',
   params: fieldParams,
   row: {},
-  sql: `insert into customers (tenant_id, id, name, phone, email, variables)
-    values ($1, $2, $3, $4, $5, $6::text::jsonb)`,
+  sql: `insert into customers (tenant_id, id, name, phone, email, variables, tags)
+    values ($1, $2, $3, $4, $5, $6::text::jsonb, $7::text[])`,
 })
 
 const updateRow = statement({
   name: 'customer_update',
   params: fieldParams,
   row: {},
-  sql: `update customers set name = $3, phone = $4, email = $5, variables = $6::text::jsonb, updated_at = now()
+  sql: `update customers
+    set name = $3, phone = $4, email = $5, variables = $6::text::jsonb, tags = $7::text[], updated_at = now()
     where tenant_id = $1 and id = $2`,
 })
 
 const lockOne = statement({
   name: 'customer_lock',
   params: ['tenant_id', 'id'],
-  row: { name: 'text', phone: nullable('text'), email: nullable('text'), variables: json<Customer['variables']>() },
-  sql: 'select name, phone, email, variables from customers where tenant_id = $1 and id = $2 for update',
+  row: {
+    name: 'text',
+    phone: nullable('text'),
+    email: nullable('text'),
+    variables: json<Customer['variables']>(),
+    tags: json<Customer['tags']>(),
+    is_opted_out: 'bool',
+  },
+  sql: `select name, phone, email, variables, to_jsonb(tags) as tags, opted_out_at is not null as is_opted_out
+    from customers where tenant_id = $1 and id = $2 for update`,
 })
 
 // An identity is known to a bot. One entered by hand is made known to each bot that the tenant has.
@@ -150,15 +166,16 @@ export async function updateCustomer(
   const name = changes.name ?? before.name
   const email = changes.email === undefined ? before.email : changes.email
   const variables = changes.variables ?? before.variables
-  await tx.run(updateRow, { tenant_id: tenantId, id, ...columnsOf({ name, phone, email, variables }) })
+  const tags = changes.tags ?? before.tags
+  await tx.run(updateRow, { tenant_id: tenantId, id, ...columnsOf({ name, phone, email, variables, tags }) })
   const identities = identitiesOf(changes.identities ?? [], phone)
   if (changes.identities !== undefined)
     await tx.run(deleteIdentities, { tenant_id: tenantId, customer_id: id, ...pairsOf(identities) })
   return await withIdentities(tx, tenantId, id, identities)
 }
 
-function columnsOf({ name, phone, email, variables }: Pick<CustomerFields, 'name' | 'phone' | 'email' | 'variables'>) {
-  return { name, phone, email, variables: JSON.stringify(variables) }
+function columnsOf({ name, phone, email, variables, tags = [] }: Omit<CustomerFields, 'identities'>) {
+  return { name, phone, email, variables: JSON.stringify(variables), tags: [...new Set(tags)] }
 }
 
 function identitiesOf(given: readonly CustomerIdentity[], phone: string | null): readonly CustomerIdentity[] {
@@ -205,14 +222,15 @@ export async function findCustomer(tx: Transaction, tenantId: string, id: string
 }
 
 /**
- * What came of deleting a customer. One who ordered or wrote stays: orders and conversations name them. The transaction
- * of one who stays is to roll back.
+ * What came of deleting a customer. One who ordered or wrote stays: orders and conversations name them. So does one who is
+ * opted out: deleted and entered again, they would be written to. The transaction of one who stays is to roll back.
  */
-export type CustomerDeleted = 'deleted' | 'unknown' | 'has_orders' | 'has_conversations'
+export type CustomerDeleted = 'deleted' | 'unknown' | 'has_orders' | 'has_conversations' | 'is_opted_out'
 
 export async function deleteCustomer(tx: Transaction, tenantId: string, id: string): Promise<CustomerDeleted> {
   const [customer] = await tx.run(lockOne, { tenant_id: tenantId, id })
   if (customer === undefined) return 'unknown'
+  if (customer.is_opted_out) return 'is_opted_out'
   const [uses] = await tx.run(countUses, { tenant_id: tenantId, id })
   if (uses?.has_orders) return 'has_orders'
   if (uses?.has_conversations) return 'has_conversations'

@@ -4,13 +4,28 @@ import { firstRows, ifGiven } from '../stores/postgres/list-sql.ts'
 import { statement } from '../stores/postgres/statement.ts'
 import { type Customer, customerColumns, customerRow } from './customers.ts'
 
-const pageParams = ['tenant_id', 'before_id', 'search', 'phone', 'identity', 'bot_id', 'limit'] as const
+const pageParams = [
+  'tenant_id',
+  'before_id',
+  'search',
+  'phone',
+  'identity',
+  'bot_id',
+  'limit',
+  'is_opted_out',
+  'tag',
+] as const
 
 const identityOf = 'select from customer_identities i where i.tenant_id = c.tenant_id and i.customer_id = c.id'
 const isLike = `(position(plain_text($3) in plain_text(c.name)) > 0 or position($3 in c.phone) > 0
     or position(lower($3) in lower(c.email)) > 0)`
 const hasPhone = `(c.phone = $4 or exists (${identityOf} and i.kind = 'phone' and i.value = $4))`
-const filters = `${ifGiven('$3::text', isLike)} and ${ifGiven('$4::text', hasPhone)}`
+const filters = [
+  ifGiven('$3::text', isLike),
+  ifGiven('$4::text', hasPhone),
+  ifGiven('$8::bool', '(c.opted_out_at is not null) = $8'),
+  ifGiven('$9::text', '$9 = any (c.tags)'),
+].join(' and ')
 
 /** The phone is an identity without a bot, too. */
 const isKnown = `case when $5::text is null and $6::uuid is null then true
@@ -66,6 +81,21 @@ const selectOfBot = selectPage('customer_list_of_bot', {
   order: 'known.bot_id desc, known.customer_id desc',
 })
 
+// Few of all: by an index that has no others.
+const selectOptedOut = selectPage('customer_list_opted_out', {
+  from: 'customers c',
+  where: `c.opted_out_at is not null and ${isKnown}`,
+  order: 'c.id desc',
+})
+
+const selectTagged = selectPage('customer_list_tagged', {
+  from: `customer_tags tagged
+      cross join lateral (select * from customers where tenant_id = $1 and id = tagged.customer_id offset 0) c`,
+  where: `tagged.tenant_id = $1 and (tagged.tag, tagged.customer_id) < ($9::text, $2::uuid)
+        and (tagged.tag, tagged.customer_id) >= ($9::text, '${firstId}'::uuid) and ${isKnown}`,
+  order: 'tagged.tag desc, tagged.customer_id desc',
+})
+
 /** What a list of customers is narrowed by; null takes everything. */
 export type CustomerFilter = {
   /** Part of the name, phone or e-mail address. */
@@ -75,6 +105,10 @@ export type CustomerFilter = {
   readonly identity: string | null
   /** Known to this bot. */
   readonly botId: string | null
+  /** Whether they want no messages. */
+  readonly isOptedOut: boolean | null
+  /** Has this tag. */
+  readonly tag: string | null
 }
 
 /** Newest first; `beforeId` is the last one of the page before. */
@@ -82,13 +116,17 @@ export async function listCustomers(
   tx: Transaction,
   page: { readonly tenantId: string; readonly beforeId: string | null; readonly limit: number } & CustomerFilter,
 ): Promise<Customer[]> {
-  const { tenantId, beforeId, limit, search, phone, identity, botId } = page
-  const values = { tenant_id: tenantId, before_id: beforeId ?? lastId, search, phone, identity, bot_id: botId, limit }
-  return await tx.run(byBestIndex(page), values)
+  const { tenantId, beforeId, limit, search, phone, identity, botId, isOptedOut, tag } = page
+  return await tx.run(byBestIndex(page), {
+    ...{ tenant_id: tenantId, before_id: beforeId ?? lastId, limit },
+    ...{ search, phone, identity, bot_id: botId, is_opted_out: isOptedOut, tag },
+  })
 }
 
 function byBestIndex(filter: CustomerFilter) {
   if (filter.identity !== null) return selectByIdentity
   if (filter.phone !== null) return selectByPhone
+  if (filter.tag !== null) return selectTagged
+  if (filter.isOptedOut === true) return selectOptedOut
   return filter.botId === null ? selectNewest : selectOfBot
 }

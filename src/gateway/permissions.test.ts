@@ -57,6 +57,8 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/products/{id}': () => ({ name: 'Changed' }),
   'POST /api/customers': () => ({ name: 'Customer', phone: `+${phones++}` }),
   'PUT /api/customers/{id}': () => ({ name: 'Changed' }),
+  'POST /api/customers/{id}/opt-out': () => ({ note: 'Said so' }),
+  'POST /api/customers/{id}/opt-in': () => ({ note: 'Said so' }),
   'POST /api/orders': () => ({ customer_id: ids.customers, items: [{ product_id: ids.products, quantity: 1 }] }),
   'PUT /api/orders/{id}': () => ({ notes: 'Changed' }),
   'POST /api/sellers': () => ({ name: 'Seller' }),

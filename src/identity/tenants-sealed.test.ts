@@ -50,9 +50,14 @@ async function seed(t: string): Promise<void> {
     values (${t}, ${bot}, 'message', 'i', '')`
   await admin`insert into media (tenant_id, id, origin, bot_id, kind, declared_type, mime_type, state)
     values (${t}, ${uuids.next()}, 'inbound', ${bot}, 'image', 'image/png', 'image/png', 'failed')`
-  await admin`insert into customers (tenant_id, id) values (${t}, ${customer})`
+  // A trigger writes its tag into customer_tags.
+  await admin`insert into customers (tenant_id, id, tags) values (${t}, ${customer}, array['vip'])`
   await admin`insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
     values (${t}, ${bot}, 'phone', '+573001234567', ${customer})`
+  await admin`insert into own_message_ids (tenant_id, bot_id, provider_message_id, message_id)
+    values (${t}, ${bot}, 'wamid', ${message})`
+  await admin`insert into held_echoes (tenant_id, bot_id, provider_message_id, message, waits_for)
+    values (${t}, ${bot}, 'wamid', '{}', '{}')`
   await admin`insert into consents (tenant_id, id, customer_id, kind, source)
     values (${t}, ${uuids.next()}, ${customer}, 'opted_out', 'customer')`
   await admin`insert into conversations (tenant_id, id, bot_id, customer_id)

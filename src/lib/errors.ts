@@ -18,6 +18,7 @@ export const errorCatalogue = {
   wrong_invite: { status: 401, kind: 'user', title: 'The invitation is unknown, used or expired' },
   conflict: { status: 409, kind: 'user', title: 'This is in conflict with what exists' },
   window_closed: { status: 409, kind: 'user', title: 'Only a template can be sent now' },
+  customer_opted_out: { status: 409, kind: 'user', title: 'The customer wants no messages' },
   link_expired: { status: 410, kind: 'user', title: 'This link has expired' },
   precondition_failed: { status: 412, kind: 'user', title: 'It was changed since you read it' },
   too_large: { status: 413, kind: 'user', title: 'The body is too large' },

@@ -1,7 +1,7 @@
 import { lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { type RowOf, statement } from '../stores/postgres/statement.ts'
-import { messageRow } from './list-conversations.ts'
+import { messageColumns, messageRow } from './list-conversations.ts'
 
 // Messages that did not go out, or of which nobody knows whether they did: what a person decides about.
 
@@ -10,8 +10,7 @@ const row = { ...messageRow, conversation_id: 'uuid' } as const
 /** A message that failed, or is unknown, with its conversation. */
 export type FailedMessage = RowOf<typeof row>
 
-const columns =
-  'm.id, m.conversation_id, m.bot_id, m.direction, m.content, m.status, m.error, m.provider_message_id, m.created_at'
+const columns = `m.conversation_id, ${messageColumns}`
 
 // The rows that wait in the outbox are still under way. Who is tied to a seller sees that seller's.
 const select = statement({
@@ -35,13 +34,18 @@ const findOne = statement({
     for no key update`,
 })
 
-// What the provider said of the try before is of another message of its own: that id is forgotten.
+// What the provider said of the try before is of another message of its own: that id is kept apart.
 const requeue = statement({
   name: 'failed_message_retry',
   params: ['tenant_id', 'conversation_id', 'id', 'bot_id'],
   row: { id: 'uuid' },
   sql: `with gone as (
       delete from outbox where tenant_id = $1 and conversation_id = $2 and id = $3
+    ), before as (
+      insert into own_message_ids (tenant_id, bot_id, provider_message_id, message_id)
+      select tenant_id, bot_id, provider_message_id, id from messages
+      where tenant_id = $1 and conversation_id = $2 and id = $3 and provider_message_id is not null
+      on conflict do nothing
     ), message as (
       update messages set status = 'queued', error = null, provider_message_id = null, provider_at = null
       where tenant_id = $1 and conversation_id = $2 and id = $3

@@ -21,6 +21,8 @@ export type Conversation = {
   readonly customer: { readonly id: string; readonly name: string; readonly phone: string | null }
   readonly seller_id: string | null
   readonly status: string
+  /** Since when it waits for a person; null while it does not. */
+  readonly waiting_since: Date | null
   /** Messages and commands that could not be processed, see its problems. */
   readonly problems: number
   readonly flow_id: string | null
@@ -45,6 +47,7 @@ const row = {
   seller_id: nullable('uuid'),
   problems: 'int4',
   status: 'text',
+  waiting_since: nullable('timestamptz'),
   state: nullableJson<ConversationState>(),
   window_expires_at: nullable('timestamptz'),
   last_message_at: 'timestamptz',
@@ -54,7 +57,7 @@ const row = {
 const columns = `c.id, c.bot_id, c.via_bot_id, c.customer_id, p.name as customer_name, p.phone as customer_phone, c.seller_id,
   (select count(*)::int from inbox i
     where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is not null) as problems,
-  c.status, c.state, c.window_expires_at, c.last_message_at, c.created_at,
+  c.status, c.waiting_since, c.state, c.window_expires_at, c.last_message_at, c.created_at,
   (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_micros`
 
 const pageParams = [
@@ -201,6 +204,7 @@ function shown(stored: RowOf<typeof row>): Conversation {
     seller_id,
     problems,
     status,
+    waiting_since,
     state,
     window_expires_at,
     last_message_at,
@@ -209,7 +213,7 @@ function shown(stored: RowOf<typeof row>): Conversation {
   return {
     ...{ id, bot_id, via_bot_id, customer_id },
     customer: { id: customer_id, name: stored.customer_name, phone: stored.customer_phone },
-    ...{ seller_id, status, problems },
+    ...{ seller_id, status, waiting_since, problems },
     ...placeOf(state),
     variables: runOf(state)?.variables ?? {},
     ...{ window_expires_at, last_message_at, created_at },
@@ -231,17 +235,25 @@ function runOf(state: ConversationState | null): Run | null {
   return state?.run ?? state?.last_run ?? null
 }
 
-/** `bot_id`: the bot that it came or goes by. */
+/**
+ * `bot_id`: the bot that it came or goes by. `source`: who wrote one that goes out: the bot, an agent, a program over the
+ * API, or somebody on the business's own phone; null of a customer's.
+ */
 export const messageRow = {
   id: 'uuid',
   bot_id: 'uuid',
   direction: 'text',
+  source: nullable('text'),
   content: json<InboundContent | OutboundContent>(),
   status: 'text',
   error: nullableJson<MessageError>(),
   provider_message_id: nullable('text'),
   created_at: 'timestamptz',
 } as const
+
+/** The columns of a message `m`. */
+export const messageColumns = `m.id, m.bot_id, m.direction, m.content, m.status, m.error, m.provider_message_id,
+    m.created_at, case when m.direction = 'outbound' then coalesce(m.source, 'bot') end as source`
 
 /** A message as it is shown. */
 export type Message = RowOf<typeof messageRow>
@@ -250,8 +262,8 @@ const selectMessages = statement({
   name: 'message_list',
   params: ['tenant_id', 'conversation_id', 'before_id', 'limit'],
   row: messageRow,
-  sql: `select id, bot_id, direction, content, status, error, provider_message_id, created_at from messages
-    where tenant_id = $1 and conversation_id = $2 and id < $3::uuid order by id desc limit $4`,
+  sql: `select ${messageColumns} from messages m
+    where m.tenant_id = $1 and m.conversation_id = $2 and m.id < $3::uuid order by m.id desc limit $4`,
 })
 
 /** Newest first; `beforeId` is the last one of the page before. */

@@ -1,3 +1,4 @@
+import { unknownBusiness } from '../flow/business.ts'
 import type { FlowLibrary } from '../flow/library.ts'
 import { type ConversationState, initialState } from '../flow/state.ts'
 import { step } from '../flow/step.ts'
@@ -47,6 +48,13 @@ const moveOrders = statement({
   sql: 'update orders set customer_id = $3 where tenant_id = $1 and customer_id = $2',
 })
 
+const moveConsents = statement({
+  name: 'merge_move_consents',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: {},
+  sql: 'update consents set customer_id = $3 where tenant_id = $1 and customer_id = $2',
+})
+
 const lockRivals = statement({
   name: 'merge_lock_rivals',
   params: ['tenant_id', 'from_id', 'into_id'],
@@ -69,13 +77,16 @@ const moveConversations = statement({
 /** A conversation that is another customer's now. */
 export type MovedConversation = RowOf<typeof moveConversations.row>
 
+// Who wanted no messages under one of the two wants none: since the first time they said so.
 const fillCustomer = statement({
   name: 'merge_fill_customer',
   params: ['tenant_id', 'from_id', 'into_id'],
   row: {},
   sql: `update customers k
     set name = case when k.name = '' then f.name else k.name end, phone = coalesce(k.phone, f.phone),
-      email = coalesce(k.email, f.email), variables = f.variables || k.variables, updated_at = now()
+      email = coalesce(k.email, f.email), variables = f.variables || k.variables,
+      opted_out_at = least(k.opted_out_at, f.opted_out_at),
+      tags = k.tags || array(select t from unnest(f.tags) as t where t <> all (k.tags)), updated_at = now()
     from customers f
     where k.tenant_id = $1 and k.id = $3 and f.tenant_id = $1 and f.id = $2`,
 })
@@ -130,16 +141,17 @@ export async function mergeCustomer(
   const rivals = await tx.run(lockRivals, both)
   const turns = rivals.map(rival => {
     const before = rival.state ?? initialState
-    const context = { customer: nobody, conversation: { id: rival.id, bot_id: rival.bot_id }, now: Date.now() }
+    const context = { ...nowhere, conversation: { id: rival.id, bot_id: rival.bot_id }, now: Date.now() }
     const { state, events } = step(noFlows, before, { kind: 'close', reason: 'merged' }, context)
     return {
       ...{ tenantId, conversationId: rival.id, botId: rival.bot_id, state, seqBefore: before.seq, events },
-      ...{ sends: [], timer: null, doneIds: [], lastInboundAt: null },
+      ...{ sends: [], timer: null, doneIds: [], heldIds: [], lastInboundAt: null },
     }
   })
   await saveTurns(tx, turns, new Date())
   await tx.run(moveIdentities, both)
   await tx.run(moveOrders, both)
+  await tx.run(moveConsents, both)
   const moved = await tx.run(moveConversations, both)
   await tx.run(fillCustomer, both)
   await tx.run(deleteCustomer, { tenant_id: tenantId, id: fromId })
@@ -148,4 +160,5 @@ export async function mergeCustomer(
 
 // Closing runs no step of a flow and reads no expression.
 const noFlows: FlowLibrary = { byId: () => undefined, published: () => undefined }
-const nobody = { id: '', name: null, phone: null, email: null, variables: {} }
+const nobody = { id: '', name: null, phone: null, email: null, variables: {}, tags: [], opted_out: false }
+const nowhere = { customer: nobody, business: unknownBusiness, window_expires_at: null }

@@ -28,7 +28,7 @@ export function tellOfReceived(feed: Feed, { stored, changedTenants, moved }: Re
 
 function receivedEvent({ message, conversationId, id, createdAt }: StoredMessage): FeedEvent {
   return messageEvent(conversationId, {
-    ...{ id, bot_id: message.botId, direction: 'inbound', status: 'received', error: null },
+    ...{ id, bot_id: message.botId, direction: 'inbound', source: null, status: 'received', error: null },
     content: asStored(message.content),
     provider_message_id: message.providerMessageId,
     created_at: createdAt,
@@ -41,8 +41,8 @@ function movedEvent({ id, bot_id, customer_id, status }: Received['moved'][numbe
 
 /** A message that was made, as the API shows it. */
 export function messageEvent(conversationId: string, message: Message): FeedEvent {
-  const { id, bot_id, direction, content, status, error, provider_message_id, created_at } = message
-  const data = { id, bot_id, direction, content, status, error, provider_message_id, created_at }
+  const { id, bot_id, direction, source, content, status, error, provider_message_id, created_at } = message
+  const data = { id, bot_id, direction, source, content, status, error, provider_message_id, created_at }
   return { type: 'message.created', data: { conversation_id: conversationId, ...data } }
 }
 
@@ -83,7 +83,10 @@ function changedBy(turns: readonly TurnTold[]): readonly string[] {
 
 function turnEvents({ conversation, turn, told }: TurnTold, at: Date): FeedEvent[] {
   const isActive = turn.lastInboundAt !== null || turn.sends.length > 0
-  const rest = { bot_id: turn.botId, status: 'queued', error: null, provider_message_id: null, created_at: at }
+  const rest = {
+    ...{ bot_id: turn.botId, source: 'bot', status: 'queued' },
+    ...{ error: null, provider_message_id: null, created_at: at },
+  }
   return [
     conversationEvent({
       ...conversation,

@@ -18,8 +18,11 @@ export type DueMessage = {
   readonly parts_sent: number
   /** 0: somebody waits for it; 1: nobody does. */
   readonly urgency: number
+  /** Goes out although the customer wants no messages: it tells them that they get none. */
+  readonly consent: boolean
   readonly content: OutboundContent
   readonly customer_id: string
+  readonly is_opted_out: boolean
   /** Until when the customer can be written to freely. */
   readonly window_expires_at: Date | null
   /** What the bot knows the customer by. */
@@ -50,6 +53,7 @@ const claimedRow = {
   attempts: 'int4',
   parts_sent: 'int4',
   urgency: 'int4',
+  consent: 'bool',
   created_at: 'timestamptz',
   head_id: nullable('uuid'),
   head_due_at: nullable('timestamptz'),
@@ -61,7 +65,7 @@ const claimedRow = {
  */
 function due(urgency: 0 | 1, limit: string): string {
   return `select o.tenant_id, o.conversation_id, o.id, o.bot_id, o.attempts, o.parts_sent::int, o.urgency::int,
-      o.created_at, h.id as head_id, h.due_at as head_due_at
+      o.consent, o.created_at, h.id as head_id, h.due_at as head_due_at
     from outbox o
     left join lateral (
       select id, due_at from (
@@ -92,6 +96,7 @@ const readDue = statement({
     id: 'uuid',
     content: json<OutboundContent>(),
     customer_id: 'uuid',
+    is_opted_out: 'bool',
     window_expires_at: nullable('timestamptz'),
     phone: nullable('text'),
     bsuid: nullable('text'),
@@ -105,7 +110,8 @@ const readDue = statement({
     other_window_expires_at: nullable('timestamptz'),
   },
   sql: `select g.tenant_id, g.conversation_id, g.id, m.content, c.customer_id, c.window_expires_at,
-      b.status as bot_status, m.bot_id as message_bot_id, i.phone, i.bsuid, i.lid, i.customer_phone,
+      b.status as bot_status, m.bot_id as message_bot_id, i.phone, i.bsuid, i.lid, k.phone as customer_phone,
+      coalesce(k.is_opted_out, false) as is_opted_out,
       f.id as other_bot_id, f.status as other_status, f.id is not null and f.id = c.via_bot_id as is_via_other,
       f.window_expires_at as other_window_expires_at
     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
@@ -117,13 +123,15 @@ const readDue = statement({
       where tenant_id = g.tenant_id and id = g.conversation_id offset 0) c
     left join lateral (
       select status, fallback_bot_id from bots where tenant_id = g.tenant_id and id = c.bot_id offset 0) b on true
+    left join lateral (
+      select phone, opted_out_at is not null as is_opted_out from customers
+      where tenant_id = g.tenant_id and id = c.customer_id offset 0) k on true
     cross join lateral (
       select (array_agg(n.value order by n.value = k.phone desc, n.created_at desc) filter (where n.kind = 'phone'))[1] as phone,
         (array_agg(n.value order by n.created_at desc) filter (where n.kind = 'bsuid'))[1] as bsuid,
-        (array_agg(n.value order by n.created_at desc) filter (where n.kind = 'lid'))[1] as lid,
-        max(k.phone) as customer_phone
-      from customers k join customer_identities n on n.tenant_id = k.tenant_id and n.customer_id = k.id
-      where k.tenant_id = g.tenant_id and k.id = c.customer_id and n.bot_id = c.bot_id) i
+        (array_agg(n.value order by n.created_at desc) filter (where n.kind = 'lid'))[1] as lid
+      from customer_identities n
+      where n.tenant_id = g.tenant_id and n.customer_id = c.customer_id and n.bot_id = c.bot_id) i
     left join lateral (
       select o.id, o.status, greatest(
           (select max(q.window_expires_at) from conversations q

@@ -49,6 +49,7 @@ function record(changes: Partial<SendRecord>): SendRecord {
     error: null,
     providerMessageId: null,
     unreferencedAt: null,
+    partId: null,
     row: null,
     ...changes,
   }

@@ -11,6 +11,8 @@ export type SendRecord = OutboxKey & {
   readonly providerMessageId: string | null
   /** The bot that it went by, where its provider's statuses say nothing but the provider's id: null where they say more. */
   readonly unreferencedAt: string | null
+  /** What the provider calls a part of it that is not its last. */
+  readonly partId: string | null
   readonly row: OutboxChange | null
 }
 
@@ -31,6 +33,15 @@ const findRows = statement({
 })
 
 const resultRow = { id: 'uuid', status: 'text', error: nullableJson<MessageError>() } as const
+
+const noteParts = statement({
+  name: 'send_note_parts',
+  params: ['tenant_ids', 'bot_ids', 'provider_message_ids', 'message_ids'],
+  row: {},
+  sql: `insert into own_message_ids (tenant_id, bot_id, provider_message_id, message_id)
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[])
+    on conflict do nothing`,
+})
 
 // A status that came before the answer to the send has said more than the answer can: those messages are returned.
 const markMessages = statement({
@@ -76,6 +87,8 @@ export type SendsRecorded = { readonly changes: readonly StatusChange[]; readonl
 /** Writes how sends ended. One that is to go on, but has been given up in the meantime, stays as it is. */
 export async function recordSends(tx: Transaction, given: readonly SendRecord[]): Promise<SendsRecorded> {
   await lockProviderIds(tx, given.flatMap(providerIdOf))
+  const parts = given.flatMap(partOf)
+  if (parts.length > 0) await tx.run(noteParts, partColumns(parts))
   const records = await withoutGivenUp(tx, given)
   if (records.length === 0) return { changes: [], released: false }
   const sent = records.filter(record => record.status === 'sent')
@@ -102,8 +115,25 @@ export async function recordSends(tx: Transaction, given: readonly SendRecord[])
   return { changes, released }
 }
 
-function providerIdOf({ unreferencedAt, providerMessageId }: SendRecord): ProviderId[] {
-  return unreferencedAt === null || providerMessageId === null ? [] : [{ botId: unreferencedAt, providerMessageId }]
+function providerIdOf({ unreferencedAt, providerMessageId, partId }: SendRecord): ProviderId[] {
+  const id = providerMessageId ?? partId
+  return unreferencedAt === null || id === null ? [] : [{ botId: unreferencedAt, providerMessageId: id }]
+}
+
+type Part = { readonly tenantId: string; readonly botId: string; readonly id: string; readonly messageId: string }
+
+/** Where statuses name more than the provider's id, nobody has to know a part by it. */
+function partOf({ tenant_id: tenantId, id: messageId, unreferencedAt: botId, partId: id }: SendRecord): Part[] {
+  return botId === null || id === null ? [] : [{ tenantId, botId, id, messageId }]
+}
+
+function partColumns(parts: readonly Part[]) {
+  return {
+    tenant_ids: parts.map(part => part.tenantId),
+    bot_ids: parts.map(part => part.botId),
+    provider_message_ids: parts.map(part => part.id),
+    message_ids: parts.map(part => part.messageId),
+  }
 }
 
 /**

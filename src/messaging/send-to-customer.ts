@@ -17,7 +17,7 @@ import { queueMessage, type Reached, reachCustomer, reachOf } from './send.ts'
 export type ToCustomer = {
   readonly tenantId: string
   /** Who sends: the user, or the API key. */
-  readonly callerId: string
+  readonly caller: { readonly kind: 'user' | 'api_key'; readonly id: string }
   /** Of whoever sends, where they are tied to a seller. */
   readonly sellerId: string | null
   readonly botId: string
@@ -45,7 +45,7 @@ type Options = {
 
 /**
  * Queues a message to whoever has this identity: the customer and the conversation are made where there are none. Throws
- * `not_found`, `invalid`, `conflict` or `window_closed`, and `RaceLost`. Publish `outbox` on the bus once it is committed.
+ * `not_found`, `invalid`, `conflict`, `window_closed` or `customer_opted_out`, and `RaceLost`. Publish `outbox` on the bus once it is committed.
  */
 export async function sendToCustomer(
   tx: Transaction,
@@ -53,17 +53,20 @@ export async function sendToCustomer(
   message: ToCustomer,
 ): Promise<{ readonly message_id: string; readonly conversation_id: string }> {
   const { ids, clock, record } = options
-  const { tenantId, callerId, sellerId, botId, to, content } = message
+  const { tenantId, caller, sellerId, botId, to, content } = message
   if ((await findBot(tx, tenantId, botId)) === undefined) throw new AppError('not_found', 'There is no such bot.')
-  await refuseUnsendableMedia(tx, { tenantId, id: callerId, sellerId }, content)
+  await refuseUnsendableMedia(tx, { tenantId, id: caller.id, sellerId }, content)
   const reached = await reachCustomer(tx, ids, { tenantId, botId, identity: to })
   const { conversationId } = reached
   await takeForSeller(tx, message, conversationId)
   const reach = await reachOf(tx, tenantId, conversationId)
   const nowMs = clock.now()
   refuseUnsendable(reach, content, nowMs)
-  const { windowExpiresAt } = reach
-  const queued = await queueMessage(tx, ids, { tenantId, conversationId, botId, content, windowExpiresAt, nowMs })
+  const queued = await queueMessage(tx, ids, {
+    ...{ tenantId, conversationId, botId, content, nowMs },
+    source: caller.kind === 'user' ? 'agent' : 'api',
+    windowExpiresAt: reach.windowExpiresAt,
+  })
   await recordCustomer(tx, options, tenantId, reached)
   record({
     ...{ action: 'message.queued', resource: 'conversations', id: conversationId, before: null },

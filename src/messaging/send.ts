@@ -10,11 +10,11 @@ import { type Identity, RaceLost, resolveCustomers } from './resolve-customers.t
 
 const insertMessage = statement({
   name: 'message_queue',
-  params: ['tenant_id', 'conversation_id', 'id', 'bot_id', 'content', 'window_expires_at', 'urgency'],
+  params: ['tenant_id', 'conversation_id', 'id', 'bot_id', 'content', 'window_expires_at', 'urgency', 'source'],
   row: { created_at: 'timestamptz' },
   sql: `with message as (
-      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
-      values ($1, $2, $3, $4, 'outbound', $5::text::jsonb, 'queued')
+      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, source)
+      values ($1, $2, $3, $4, 'outbound', $5::text::jsonb, 'queued', $8)
     ), seen as (
       update conversations set last_message_at = now(), window_expires_at = greatest(window_expires_at, $6)
       where tenant_id = $1 and id = $2
@@ -33,8 +33,11 @@ const findReach = statement({
     config: nullableJson<BotConfig>(),
     kinds: json<readonly string[]>(),
     window_expires_at: nullable('timestamptz'),
+    is_opted_out: 'bool',
   },
   sql: `select b.provider, b.config,
+      (select k.opted_out_at is not null from customers k
+        where k.tenant_id = c.tenant_id and k.id = c.customer_id) as is_opted_out,
       (select coalesce(jsonb_agg(distinct i.kind), '[]') from customer_identities i
         where i.tenant_id = c.tenant_id and i.customer_id = c.customer_id and i.bot_id = c.bot_id) as kinds,
       greatest(
@@ -49,6 +52,8 @@ const findReach = statement({
 
 /** What a person's message to a conversation would meet. */
 export type Reach = {
+  /** Whether the customer wants no messages. */
+  readonly isOptedOut: boolean
   readonly hasBot: boolean
   /** What the bot's provider can show. */
   readonly capabilities: Capabilities
@@ -61,11 +66,11 @@ export type Reach = {
 export async function reachOf(tx: Transaction, tenantId: string, conversationId: string): Promise<Reach> {
   const [found] = await tx.run(findReach, { tenant_id: tenantId, conversation_id: conversationId })
   if (found === undefined) throw new Error(`There is no conversation ${conversationId}`)
-  const { provider, config, kinds, window_expires_at } = found
+  const { provider, config, kinds, window_expires_at, is_opted_out: isOptedOut } = found
   const known = providerNames.find(name => name === provider)
   const capabilities = capabilitiesOf(known ?? 'meta', config ?? {})
   const hasAddress = capabilities.addresses.some(kind => kinds.includes(kind))
-  return { hasBot: known !== undefined, capabilities, hasAddress, windowExpiresAt: window_expires_at }
+  return { isOptedOut, hasBot: known !== undefined, capabilities, hasAddress, windowExpiresAt: window_expires_at }
 }
 
 /** Another transaction merged, removed or met the same customer at this moment. */
@@ -124,6 +129,8 @@ export async function queueMessage(
     readonly conversationId: string
     readonly botId: string
     readonly content: OutboundContent
+    /** Whether a user wrote it, or a program with an API key sent it. */
+    readonly source: 'agent' | 'api'
     /** From `reachOf`. */
     readonly windowExpiresAt: Date | null
     readonly nowMs: number
@@ -138,6 +145,7 @@ export async function queueMessage(
     content: JSON.stringify(message.content),
     window_expires_at: message.windowExpiresAt,
     urgency: isAwaited(message.windowExpiresAt, message.nowMs) ? 0 : 1,
+    source: message.source,
   })
   // The time of the transaction: that of all its rows.
   if (row === undefined) throw new Error('A row that was inserted was not returned')
@@ -146,6 +154,7 @@ export async function queueMessage(
     id,
     bot_id: message.botId,
     direction: 'outbound',
+    source: message.source,
     content: message.content,
     ...rest,
     created_at: row.created_at,

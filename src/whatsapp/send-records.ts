@@ -5,7 +5,10 @@ import type { MessageError } from '../messaging/status.ts'
 /** A message that has ended, one way or another. */
 export function ended(key: OutboxKey, status: 'sent' | 'failed', error: MessageError | null): SendRecord {
   const { tenant_id, conversation_id, id } = key
-  return { tenant_id, conversation_id, id, status, error, providerMessageId: null, unreferencedAt: null, row: null }
+  return {
+    ...{ tenant_id, conversation_id, id, status, error },
+    ...{ providerMessageId: null, unreferencedAt: null, partId: null, row: null },
+  }
 }
 
 /** A message that goes on: tried again, or until something is heard of it, at `dueAt` (milliseconds since 1970). */

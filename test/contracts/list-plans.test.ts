@@ -45,7 +45,7 @@ beforeAll(async () => {
   }
   second.release()
   await connection`set session_replication_role = origin`
-  await connection`vacuum (analyze) products, customers, customer_identities, sellers, orders, order_items`
+  await connection`vacuum (analyze) products, customers, customer_tags, customer_identities, sellers, orders, order_items`
 }, 120_000)
 afterAll(async () => {
   connection.release()
@@ -72,9 +72,14 @@ async function addThings(sql: SQL, tenant: string, rows: number, customers: numb
     select ${tenant}, pg_temp.id_ago(${rows}::int - i), 'sku-' || i, 'Product ' || i, 100, 'EUR',
       case when i % ${rareEvery}::int = 2 then 0 else 5 end, i % ${rareEvery}::int <> 1
     from generate_series(1, ${rows}::int) i`
-  await sql`insert into customers (tenant_id, id, name, phone)
-    select ${tenant}, pg_temp.id_ago(${customersMany}::int - i), 'Customer ' || i, '+57' || (3000000000 + i)
+  await sql`insert into customers (tenant_id, id, name, phone, tags, opted_out_at)
+    select ${tenant}, pg_temp.id_ago(${customersMany}::int - i), 'Customer ' || i, '+57' || (3000000000 + i),
+      case when i % ${rareEvery}::int = 1 then array['rare', 'common'] else array['common'] end,
+      case when i % ${rareEvery}::int = 1 then now() end
     from generate_series(1, ${customers}::int) i`
+  // The triggers that write these are off here.
+  await sql`insert into customer_tags (tenant_id, tag, customer_id)
+    select tenant_id, tag, id from customers cross join unnest(tags) as tag where tenant_id = ${tenant}`
   await sql`insert into customer_identities (tenant_id, bot_id, kind, value, customer_id)
     select tenant_id, case when id = ${oldCustomer} then ${newBot}::uuid else ${bot}::uuid end, 'phone', phone, id
     from customers where tenant_id = ${tenant}`
@@ -99,7 +104,7 @@ const allOrders = {
 }
 const allProducts = { active: null, inStock: null, search: null, sku: null }
 
-const allCustomers = { search: null, phone: null, identity: null, botId: null }
+const allCustomers = { search: null, phone: null, identity: null, botId: null, isOptedOut: null, tag: null }
 
 type List = (tx: Transaction, tenantId: string) => Promise<unknown>
 
@@ -145,11 +150,17 @@ const lists: Readonly<Record<string, List>> = {
   'customers of a bot that knows many': customers({ botId: bot }),
   'customers of a bot that knows few': customers({ botId: newBot }),
   'a customer by what a bot knows them by': customers({ botId: newBot, identity: '+573000000001' }),
+  'customers with a tag that many have': customers({ tag: 'common' }),
+  'customers with a tag that few have': customers({ tag: 'rare' }),
+  'customers with a tag that nobody has': customers({ tag: 'none' }),
+  'customers who are opted out': customers({ isOptedOut: true }),
+  'customers who are not': customers({ isOptedOut: false }),
+  'customers with a tag who are opted out': customers({ tag: 'rare', isOptedOut: true }),
   sellers: sellers({}),
   'inactive sellers': sellers({ active: false }),
 }
 
-const largeTables = /(products|orders|order_items|customers|customer_identities)$/
+const largeTables = /(products|orders|order_items|customers|customer_tags|customer_identities)$/
 for (const [name, list] of Object.entries(lists))
   test(`${name}: by an index, in few pages`, async () => {
     for (const tenant of [large, small])

@@ -80,7 +80,7 @@ async function queue(line: Line, content: OutboundContent): Promise<string> {
     const to = { tenantId, botId: line.botId, identity }
     const { conversationId } = await reachCustomer(tx, uuids, to)
     const windowExpiresAt = new Date(Date.now() + 3_600_000)
-    const message = { tenantId, conversationId, botId: line.botId, content, windowExpiresAt, nowMs: Date.now() }
+    const message = { tenantId, conversationId, botId: line.botId, content, windowExpiresAt, nowMs: Date.now(), source: 'api' as const }
     return (await queueMessage(tx, uuids, message)).id
   })
 }

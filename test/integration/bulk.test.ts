@@ -21,7 +21,7 @@ async function writeTo(customers: number): Promise<void> {
       const identity = { kind: 'phone', value: `+346${String(10_000_000 + index)}` } as const
       const { conversationId } = await reachCustomer(tx, uuids, { tenantId, botId, identity })
       const content = { type: 'template', name: 'offer', language: 'es', parameters: [] } as const
-      const to = { tenantId, conversationId, botId, windowExpiresAt: null, nowMs: Date.now() }
+      const to = { tenantId, conversationId, botId, windowExpiresAt: null, nowMs: Date.now(), source: 'api' } as const
       await queueMessage(tx, uuids, { ...to, content: { ...content, parameters: [] } })
     }
   })

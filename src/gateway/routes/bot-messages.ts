@@ -30,16 +30,18 @@ export function botMessageRoutes(parts: Parts): Hono<Env> {
         'The customer, and the conversation, are made where there are none. Who has not written in the last 24 hours ' +
         'can be sent a template only.',
       answers: { 202: v.strictObject({ message_id: uuid, conversation_id: uuid }) },
-      errors: ['not_found', 'conflict', 'window_closed'],
+      errors: ['not_found', 'conflict', 'window_closed', 'customer_opted_out'],
     }),
     may('conversations:write'),
     idempotent,
     body(v.strictObject({ to: recipient, content: outboundContent })),
     async context => {
       const [botId, { to, content }] = [idOf(context), context.req.valid('json')]
-      const response = await answerChange(parts, context, 202, (tx, { tenantId, id: callerId, sellerId }, record) =>
-        sendToCustomer(tx, { ids, clock, findCustomer, record }, { tenantId, callerId, sellerId, botId, to, content }),
-      )
+      const response = await answerChange(parts, context, 202, (tx, caller, record) => {
+        const { tenantId, sellerId } = caller
+        const message = { tenantId, caller, sellerId, botId, to, content }
+        return sendToCustomer(tx, { ids, clock, findCustomer, record }, message)
+      })
       bus.publish('outbox')
       return response
     },

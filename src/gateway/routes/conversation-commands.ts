@@ -68,7 +68,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
       summary: 'Write to the customer',
       description: 'The bot goes on as it was: take the conversation over first where it should be silent.',
       answers: { 202: v.strictObject({ message_id: uuid }) },
-      errors: ['not_found', 'conflict', 'window_closed'],
+      errors: ['not_found', 'conflict', 'window_closed', 'customer_opted_out'],
     }),
     may('conversations:write'),
     idempotent,
@@ -82,6 +82,7 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
         refuseUnsendable(reach, content, parts.clock.now())
         const message = {
           ...{ tenantId: caller.tenantId, conversationId, botId, content },
+          source: caller.kind === 'user' ? ('agent' as const) : ('api' as const),
           windowExpiresAt: reach.windowExpiresAt,
           nowMs: parts.clock.now(),
         }

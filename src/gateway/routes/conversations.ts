@@ -29,6 +29,7 @@ const conversation = named(
     customer: v.strictObject({ id: uuid, name: v.string(), phone: v.nullable(v.string()) }),
     seller_id: v.nullable(uuid),
     status,
+    waiting_since: v.pipe(v.nullable(time), v.description('Since when it waits for a person')),
     problems: v.pipe(v.number(), v.description('Messages and commands that could not be processed')),
     flow_id: v.nullable(uuid),
     flow_version: v.nullable(v.number()),
@@ -44,6 +45,12 @@ export const messageFields = {
   id: uuid,
   bot_id: v.pipe(uuid, v.description('The bot that it came or goes by')),
   direction: v.picklist(['inbound', 'outbound']),
+  source: v.pipe(
+    v.nullable(v.picklist(['bot', 'agent', 'api', 'phone'])),
+    v.description(
+      'Who wrote one that goes out: the bot, an agent, a program over the API, or somebody on the phone of the business',
+    ),
+  ),
   content: v.union([outboundContent, named('InboundContent', inboundContentSchema)]),
   status: v.picklist(['received', 'queued', 'sent', 'delivered', 'read', 'failed', 'unknown']),
   error: v.nullable(v.strictObject({ code: v.string(), message: v.string() })),

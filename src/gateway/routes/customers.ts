@@ -7,7 +7,6 @@ import {
   createCustomer,
   deleteCustomer,
   findCustomer,
-  identityKinds,
   lockCustomer,
   updateCustomer,
 } from '../../commerce/customers.ts'
@@ -15,11 +14,10 @@ import { listCustomers } from '../../commerce/list-customers.ts'
 import { invalid } from '../../lib/check-fields.ts'
 import { AppError } from '../../lib/errors.ts'
 import { answerChange } from '../change.ts'
-import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
 import { type Parts, readInTenant } from '../parts.ts'
-import { email, jsonObject, phone, readOnly, searchText, text, time, uuid } from '../schemas.ts'
+import { booleanText, phone, searchText, uuid } from '../schemas.ts'
 import {
   body,
   conditional,
@@ -32,54 +30,8 @@ import {
   notFound,
   query,
 } from '../steps.ts'
-
-const identitiesMax = 20
-const variablesBytesMax = 64 * 1024
-
-const identityValue = text(256)
-const identity = v.variant(
-  'kind',
-  [
-    v.strictObject({ kind: v.literal('phone'), value: phone }),
-    v.strictObject({ kind: v.picklist(['bsuid', 'lid']), value: identityValue }),
-  ],
-  `Must be one of ${identityKinds.join(', ')}`,
-)
-const fields = {
-  name: text(200, 0),
-  phone: v.nullable(phone),
-  email: v.nullable(email),
-  identities: v.pipe(v.array(identity), v.maxLength(identitiesMax, `Must have at most ${identitiesMax}`)),
-  variables: v.pipe(
-    jsonObject,
-    v.check(variables => JSON.stringify(variables).length <= variablesBytesMax, 'Must have at most 64 KB of JSON'),
-  ),
-}
-
-const newCustomer = v.strictObject({
-  name: v.optional(fields.name, ''),
-  phone: v.optional(fields.phone, null),
-  email: v.optional(fields.email, null),
-  identities: v.optional(fields.identities, []),
-  variables: v.optional(fields.variables, {}),
-  ...readOnly('id', 'created_at', 'updated_at'),
-})
-const customerChanges = v.strictObject({
-  ...v.partial(v.object(fields)).entries,
-  ...readOnly('id', 'created_at', 'updated_at'),
-})
-const customer = named(
-  'Customer',
-  v.strictObject({
-    id: uuid,
-    ...fields,
-    // Two customers who turned out to be one have the identities and the variables of both.
-    identities: v.array(identity),
-    variables: jsonObject,
-    created_at: time,
-    updated_at: time,
-  }),
-)
+import { customerConsentRoutes } from './customer-consents.ts'
+import { customer, customerChanges, identityValue, newCustomer, tagText } from './customer-fields.ts'
 
 const tag = 'Customers'
 
@@ -104,6 +56,8 @@ export function customerRoutes(parts: Parts): Hono<Env> {
         phone: v.optional(phone),
         identity: v.optional(v.pipe(identityValue, v.description('What WhatsApp knows them by, of any kind'))),
         bot_id: v.optional(uuid),
+        opted_out: v.optional(booleanText),
+        tag: v.optional(tagText),
       }),
     ),
     async context => {
@@ -116,6 +70,8 @@ export function customerRoutes(parts: Parts): Hono<Env> {
           phone: filter.phone ?? null,
           identity: filter.identity ?? null,
           botId: filter.bot_id ?? null,
+          isOptedOut: filter.opted_out ?? null,
+          tag: filter.tag ?? null,
         }),
       )
       return context.json(toPage(rows, limit, row => [row.id]))
@@ -159,7 +115,8 @@ export function customerRoutes(parts: Parts): Hono<Env> {
       id: 'updateCustomer',
       tag,
       summary: 'Change a customer',
-      description: 'Fields that are left out stay as they are; `identities` and `variables` are replaced as a whole.',
+      description:
+        'Fields that are left out stay as they are; `identities`, `variables` and `tags` are replaced as a whole.',
       answers: { 200: customer },
       errors: ['not_found', 'conflict'],
     }),
@@ -199,6 +156,7 @@ export function customerRoutes(parts: Parts): Hono<Env> {
       })
     },
   )
+  app.route('/', customerConsentRoutes(parts))
   return app
 }
 
@@ -215,4 +173,6 @@ function refuse(deleted: CustomerDeleted): void {
   if (deleted === 'unknown') throw notFound('customer')
   if (deleted === 'has_orders') throw new AppError('conflict', 'The customer has orders, which name them.')
   if (deleted === 'has_conversations') throw new AppError('conflict', 'The customer has conversations.')
+  if (deleted === 'is_opted_out')
+    throw new AppError('conflict', 'The customer wants no messages. Removed, that would be forgotten: they stay.')
 }

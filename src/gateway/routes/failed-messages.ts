@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { AppError } from '../../lib/errors.ts'
 import { listFailedMessages, lockFailedMessage, retryFailedMessage } from '../../messaging/failed-messages.ts'
 import { refuseUnsendable } from '../../messaging/refuse-unsendable.ts'
 import { reachOf } from '../../messaging/send.ts'
@@ -59,7 +60,7 @@ export function failedMessageRoutes(parts: Parts): Hono<Env> {
         'One that is `unknown` may have arrived already: the customer then gets it twice. What would fail for certain, ' +
         'as a text after the 24-hour window, is refused.',
       answers: { 202: v.strictObject({ message_id: uuid }) },
-      errors: ['not_found', 'conflict', 'window_closed'],
+      errors: ['not_found', 'conflict', 'window_closed', 'customer_opted_out'],
     }),
     may('conversations:write'),
     idempotent,
@@ -69,6 +70,8 @@ export function failedMessageRoutes(parts: Parts): Hono<Env> {
       const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
         const before = found(await lockFailedMessage(tx, caller.tenantId, id), 'failed message')
         const conversation = await seenConversation(tx, caller, before.conversation_id)
+        if (before.source === 'phone')
+          throw new AppError('conflict', 'It was written on the phone: send it from there, or write another one.')
         const reach = await reachOf(tx, caller.tenantId, conversation.id)
         refuseUnsendable(reach, v.parse(outboundContent, before.content), parts.clock.now())
         await retryFailedMessage(tx, caller.tenantId, before)

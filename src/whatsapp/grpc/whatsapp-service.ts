@@ -41,8 +41,9 @@ async function sendMessage(options: Options, call: Call): Promise<object> {
   const asked = idempotencyKey === null ? null : keyed(idempotencyKey, request)
   const kept = await changeOnce(options, { caller, origin: call.origin }, asked, {
     status: queuedStatus,
-    async work(tx, { id: callerId, tenantId, sellerId }, record) {
-      const message = { callerId, tenantId, sellerId, botId, to, content }
+    async work(tx, sender, record) {
+      const { tenantId, sellerId } = sender
+      const message = { caller: sender, tenantId, sellerId, botId, to, content }
       const sent = await sendToCustomer(tx, { ...options, findCustomer, record }, message).catch(renaming(nameOf))
       call.refuseEnded()
       return sent
