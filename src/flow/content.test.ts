@@ -50,6 +50,17 @@ describe('a content that came in', () => {
     }
   })
 
+  test('may say which advertisement or post led to it, whatever of it is known', () => {
+    const isTaken = (referral: unknown) => v.is(inboundContentSchema, { type: 'text', text: 'Hi', referral })
+    expect(isTaken({ source_type: 'ad' })).toBe(true)
+    expect(
+      isTaken({ source_type: 'post', source_id: '1', source_url: 'https://x.test', headline: '', body: 'b' }),
+    ).toBe(true)
+    expect(isTaken({ source_type: 'friend' })).toBe(false)
+    expect(isTaken({ source_type: 'ad', body: 'x'.repeat(2_000) })).toBe(false)
+    expect(isTaken({ source_type: 'ad', more: 1 })).toBe(false)
+  })
+
   test('has the words that the customer wrote or tapped', () => {
     expect(wordsOf({ type: 'text', text: 'hola' })).toBe('hola')
     expect(wordsOf({ type: 'choice', id: 'y', title: 'Yes' })).toBe('Yes')

@@ -109,6 +109,134 @@ describe('a content in a flow', () => {
   })
 })
 
+describe('a wait', () => {
+  const isWait = (more: object) => isFlow(withStep({ type: 'wait', next: 'end', ...more }))
+
+  test('is for a minute to thirty days, or until a time', () => {
+    for (const time of [{ for: '1m' }, { for: '60s' }, { for: '30d' }, { until: '00:00' }, { until: '23:59' }])
+      expect(isWait(time)).toBe(true)
+    for (const time of [{ for: '59s' }, { for: '31d' }, { until: '24:00' }, { until: '9:00' }, { until: 'noon' }])
+      expect(isWait(time)).toBe(false)
+    expect(isWait({ until: '{{now}}', on_message: 'a' })).toBe(true)
+    expect(isWait({ until: 'at {{now}}' })).toBe(false)
+  })
+
+  test('has one of both', () => {
+    expect(isWait({})).toBe(false)
+    expect(isWait({ for: '1h', until: '09:00' })).toBe(false)
+  })
+})
+
+describe('a decision', () => {
+  test('has a condition, or one to twenty cases', () => {
+    const one = { condition: 'true', next: 'end' }
+    const decide = (more: object) => isFlow(withStep({ type: 'decision', ...more }))
+    expect(decide({ condition: 'true', true: 'end', false: 'end' })).toBe(true)
+    expect(decide({ cases: [one], else: 'end' })).toBe(true)
+    expect(decide({ cases: Array(20).fill(one), else: 'end' })).toBe(true)
+    expect(decide({ cases: Array(21).fill(one), else: 'end' })).toBe(false)
+    expect(decide({ cases: [], else: 'end' })).toBe(false)
+    expect(decide({ cases: [one] })).toBe(false)
+    expect(decide({ cases: [one], else: 'end', condition: 'true', true: 'end', false: 'end' })).toBe(false)
+  })
+
+  test('is told what is wrong in the form that is meant', () => {
+    const paths = (step: unknown) =>
+      v.safeParse(flowDocumentSchema, withStep(step)).issues?.map(issue => v.getDotPath(issue))
+    expect(paths({ type: 'decision', cases: [{ condition: '', next: 'end' }], else: 'end' })).toEqual([
+      'steps.a.cases.0.condition',
+    ])
+    expect(paths({ type: 'decision', condition: 'true', true: 'end' })).toEqual(['steps.a.false'])
+  })
+})
+
+describe('a step that sends', () => {
+  const template = { type: 'template', name: 'reminder', language: 'es', parameters: ['{{customer.name}}'] }
+
+  test('may have a template, and nothing else, in place of its content', () => {
+    const content = { type: 'text', text: 'a' }
+    const isStep = (more: object) => isFlow(withStep({ content, next: 'end', ...more }))
+    expect(isStep({ type: 'message', template })).toBe(true)
+    expect(isStep({ type: 'question', template, variable: 'x' })).toBe(true)
+    expect(isStep({ type: 'message', template: content })).toBe(false)
+  })
+})
+
+describe('a trigger', () => {
+  const isTrigger = (trigger: unknown) => isFlow({ ...withStep({ type: 'end' }), triggers: [trigger] })
+
+  test.each([
+    { keywords: ['hola'], match: 'starts', hours: 'open' },
+    { buttons: ['pay', 'order_*'] },
+    { ads: true, hours: 'closed' },
+    { ads: ['123'] },
+    { fallback: true, hours: 'closed' },
+  ])('may be %j', trigger => {
+    expect(isTrigger(trigger)).toBe(true)
+  })
+
+  test.each([
+    { keywords: ['hola'], match: 'ends' },
+    { keywords: ['…'] },
+    { buttons: [] },
+    { ads: false },
+    { ads: ['1'], match: 'exact' },
+    { fallback: true, hours: 'sometimes' },
+    { hours: 'open' },
+    {},
+    null,
+  ])('is not %j', trigger => {
+    expect(isTrigger(trigger)).toBe(false)
+  })
+
+  test('is told what is wrong in the form that is meant', () => {
+    const document = { ...withStep({ type: 'end' }), triggers: [{ buttons: ['a'], hours: 'shut' }] }
+    const [issue] = v.safeParse(flowDocumentSchema, document).issues ?? []
+    expect(issue && v.getDotPath(issue)).toBe('triggers.0.hours')
+  })
+})
+
+describe('what a question asks for', () => {
+  const asks = (answer: unknown) =>
+    isFlow(withStep({ type: 'question', content: { type: 'text', text: 'a' }, variable: 'x', answer, next: 'end' }))
+
+  test.each([
+    { type: 'money', currency: 'EUR', min: 0, max: 100_000 },
+    { type: 'date', min: 'today', max: '2026-12-31', order: 'mdy' },
+    { type: 'time' },
+    { type: 'datetime', min: 'now', max: '2026-12-25T17:00:00+01:00' },
+    { type: 'location' },
+    { type: 'image' },
+    { type: 'document' },
+  ])('may be %j', answer => {
+    expect(asks(answer)).toBe(true)
+  })
+
+  test.each([
+    { type: 'money' },
+    { type: 'money', currency: 'XXQ' },
+    { type: 'money', currency: 'EUR', min: 0.5 },
+    { type: 'date', min: 'tomorrow' },
+    { type: 'date', max: '2026-02-30' },
+    { type: 'date', order: 'ymd' },
+    { type: 'datetime', min: '2026-12-25' },
+    { type: 'datetime', max: '2026-12-25T17:00:00' },
+    { type: 'video' },
+  ])('is not %j', answer => {
+    expect(asks(answer)).toBe(false)
+  })
+})
+
+describe('a handoff', () => {
+  test('may say what comes after it, each with its time', () => {
+    const isHandoff = (more: object) => isFlow(withStep({ type: 'handoff', ...more }))
+    const timeout = { after: '10m', next: 'end' }
+    expect(isHandoff({ next: 'end', timeout, agent_timeout: timeout })).toBe(true)
+    expect(isHandoff({ timeout: { after: '10m' } })).toBe(false)
+    expect(isHandoff({ agent_timeout: { after: 'soon', next: 'end' } })).toBe(false)
+  })
+})
+
 describe('the input of an action', () => {
   const act = (input: unknown) => isFlow(withStep({ type: 'action', handler: 'x', input, next: 'end' }))
 

@@ -48,7 +48,16 @@ describe('fitContent', () => {
     })
   })
 
+  test('puts each parameter of a template in one line, and shortens it', () => {
+    const template = { type: 'template', name: 'a', language: 'es' }
+    expect(fitContent({ ...template, parameters: [' 2 pizzas\n\t1  water ', 'x'.repeat(2_000)] })).toEqual({
+      content: { ...template, parameters: ['2 pizzas 1 water', `${'x'.repeat(1_023)}…`] },
+    } as never)
+  })
+
   test.each([
+    [{ type: 'template', name: 'a', language: 'es', parameters: ['\n'] }, 'parameters.0'],
+    [{ type: 'template', name: 'a', language: 'es' }, 'parameters'],
     [{ type: 'text', text: '' }, 'text'],
     [{ type: 'text', text: null }, 'text'],
     [{ type: 'buttons', text: 'x', buttons: [] }, 'buttons'],

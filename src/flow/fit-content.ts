@@ -7,7 +7,8 @@ import { shorten } from './words.ts'
 /**
  * Makes a rendered content one that can be sent: what is only read (texts, titles, descriptions, captions) is
  * shortened to its limit with an ellipsis, buttons beyond the third and rows beyond the tenth are left off, rows and
- * buttons keep only their own keys, ids that are numbers become text, empty optional texts go. What is then still
+ * buttons keep only their own keys, ids that are numbers become text, empty optional texts go, the parameters of a
+ * template are one line each. What is then still
  * wrong (an empty text, two equal ids, an address too long) is a problem; `path` is the place in the content.
  */
 export function fitContent(rendered: Json): { content: OutboundContent } | { path: string; problem: string } {
@@ -33,11 +34,22 @@ function fit(content: JsonObject): JsonObject {
         ...shortenTexts(content, { text: limits.TEXT_LENGTH_MAX, button: limits.LIST_BUTTON_LENGTH_MAX }),
         sections: fitSections(content.sections),
       }
+    case 'template':
+      return { ...content, parameters: fitParameters(content.parameters) }
     case 'location':
       return shortenTexts(content, { name: limits.PLACE_LENGTH_MAX, address: limits.PLACE_LENGTH_MAX })
     default:
       return shortenTexts(content, { caption: limits.CAPTION_LENGTH_MAX })
   }
+}
+
+/** Meta refuses a parameter with a line break, a tab, or more than four spaces in a row. */
+function fitParameters(parameters: Json | undefined): Json {
+  if (!Array.isArray(parameters)) return parameters ?? null
+  return parameters.map((parameter: Json) => {
+    if (typeof parameter !== 'string') return parameter
+    return shorten(parameter.replace(/\s+/g, ' ').trim(), limits.TEMPLATE_PARAMETER_LENGTH_MAX)
+  })
 }
 
 function fitButton({ id, title }: JsonObject): JsonObject {

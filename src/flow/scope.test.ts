@@ -1,14 +1,18 @@
 import { describe, expect, test } from 'bun:test'
+import type { InboundContent } from './content.ts'
 import { context } from './conversation.fixture.ts'
 import { parseExpression } from './expression.ts'
 import type { Json } from './json.ts'
-import { scopeOf } from './scope.ts'
+import { type Context, scopeOf } from './scope.ts'
 import { type ConversationState, initialState } from './state.ts'
 
 const stateWith = (variables: Readonly<Record<string, Json>>): ConversationState => ({
   ...initialState,
   run: { frames: [], variables, step: null, waiting: null },
 })
+
+const evaluated = (given: Context, source: string) =>
+  parseExpression(source, 'f').evaluate(scopeOf(() => initialState, null, given))
 
 describe('a scope', () => {
   const scope = scopeOf(() => stateWith({ quantity: 3 }), { type: 'choice', id: 'a', title: 'Pizza' }, context)
@@ -36,6 +40,43 @@ describe('a scope', () => {
       ...{ type: '', text: '', choice_id: '' },
       referral: null,
     })
+  })
+
+  test('knows what was tapped, and the advertisement that led to the message', () => {
+    const referral = { source_type: 'ad', source_id: '12', headline: 'Pizza' } as const
+    const read = (content: InboundContent, source: string) =>
+      parseExpression(source, 'f').evaluate(scopeOf(() => initialState, content, context))
+    expect(read({ type: 'choice', id: 'a', title: 'Pizza' }, 'message.choice_id')).toBe('a')
+    const text: InboundContent = { type: 'text', text: 'Hi', referral }
+    expect(read(text, 'message.referral.headline + message.referral.body + message.choice_id')).toBe('Pizza')
+    expect(read({ type: 'text', text: 'Hi' }, 'message.referral == null')).toBe(true)
+  })
+
+  test('knows the window of the customer', () => {
+    const read = (window_expires_at: number | null, source: string) =>
+      evaluated({ ...context, window_expires_at }, source)
+    expect(read(context.now + 90_000, 'window.open && window.minutes_left == 1')).toBe(true)
+    expect(read(context.now, '!window.open && window.minutes_left == 0')).toBe(true)
+    expect(read(null, 'window.open && window.minutes_left == 1440')).toBe(true)
+  })
+
+  test('knows the business, and whether it is open', () => {
+    const day = [['09:00', '18:00']] as const
+    const hours = { mon: day, tue: day, wed: day, thu: day, fri: day, sat: [], sun: [] }
+    const business = { ...context.business, name: 'Sol', hours, currency: 'EUR' }
+    // A Friday, four minutes past three.
+    const closed = evaluated(
+      { ...context, business },
+      'business.name + " " + business.currency + " " + string(business.open)',
+    )
+    expect(closed).toBe('Sol EUR false')
+    expect(evaluated({ ...context, business, now: Date.UTC(2026, 0, 2, 9) }, 'business.open')).toBe(true)
+    expect(evaluated({ ...context, business }, 'business.language + business.time_zone')).toBe('esUTC')
+  })
+
+  test('knows the tags of the customer', () => {
+    const customer = { ...context.customer, tags: ['vip'] }
+    expect(evaluated({ ...context, customer }, '"vip" in customer.tags')).toBe(true)
   })
 
   test('follows the state while the call goes on', () => {

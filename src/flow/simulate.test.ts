@@ -49,13 +49,14 @@ function published(document: unknown, flow_id: string): PublishedFlow {
 function begin(
   document: unknown,
   perform: SimulatedWorld['perform'] = async () => ({ ok: true, value: { number: 7 } }),
+  given = context,
 ) {
   const flows = [published(document, 'main'), published(thanks, 'thanks')]
   const library: FlowLibrary = {
     byId: id => flows.find(flow => flow.flow_id === id)?.flow,
     published: name => flows.find(({ flow }) => flow.name === name),
   }
-  return startSimulation({ library, flows: [{ flow_id: 'main', version: 3 }], context, perform })
+  return startSimulation({ library, flows: [{ flow_id: 'main', version: 3 }], context: given, perform })
 }
 
 /** Each step in a line. */
@@ -146,6 +147,104 @@ test('a timeout passes the time that the question waits; where none waits, nothi
     'Order  conversation ended ',
   ])
   expect((await simulation.turn(timeout)).steps).toEqual([])
+})
+
+test('a wait passes with a timeout, and may be broken off by a message', async () => {
+  const wait = { type: 'wait', for: '2h', next: 'late', on_message: 'heard' }
+  const flow = { ...order, steps: { hello: wait, heard: say('You again'), late: order.steps.late } }
+  const simulation = begin(flow)
+  expect(lines(await simulation.turn(text('hola')))).toEqual([
+    'Order  conversation started hola',
+    'Order hello wait waiting 2026-01-02T05:04:05.000Z',
+  ])
+  const late = await simulation.turn({ type: 'timeout' })
+  expect(replies(late)).toEqual(['Too late: 2026-01-02T05:04:05.000Z'])
+  expect(lines(late)[0]).toBe('Order hello wait waited time')
+  await simulation.turn(text('hola'))
+  const heard = await simulation.turn(text('x'))
+  expect([replies(heard), lines(heard)[0]]).toEqual([['You again'], 'Order hello wait waited message'])
+})
+
+test('a person gives the conversation back, or nobody comes', async () => {
+  const handoff = { type: 'handoff', note: 'n', next: 'late', timeout: { after: '10m', next: 'sorry' } }
+  const flow = { ...order, steps: { ...order.steps, hello: handoff, sorry: say('Nobody') } }
+  const steps = { hello: flow.steps.hello, late: say('Back'), sorry: flow.steps.sorry }
+  const simulation = begin({ ...flow, steps })
+  expect(lines(await simulation.turn(text('hola')))).toEqual([
+    'Order  conversation started hola',
+    'Order hello handoff handed_over n',
+  ])
+  const back = await simulation.turn({ type: 'resume' })
+  expect(lines(back)).toEqual([
+    'Order  conversation resumed ',
+    'Order late message sent ',
+    'Order  conversation ended ',
+  ])
+  await simulation.turn(text('hola'))
+  const nobody = await simulation.turn({ type: 'timeout' })
+  expect(lines(nobody)).toEqual([
+    'Order hello handoff not_answered nobody_took',
+    'Order  conversation resumed sorry',
+    'Order sorry message sent ',
+    'Order  conversation ended ',
+  ])
+})
+
+test('a person may have the bot go on at any step, even after its end', async () => {
+  const simulation = begin(order)
+  for (const words of ['hola', '50']) await simulation.turn(text(words))
+  const revived = await simulation.turn({ type: 'resume', step: 'late' })
+  expect(lines(revived)).toEqual([
+    '  conversation resumed late',
+    'Order  conversation revived late',
+    'Order late message sent ',
+    'Order  conversation ended ',
+  ])
+})
+
+test('a conversation that is closed begins anew with the next message', async () => {
+  const simulation = begin(order)
+  await simulation.turn(text('hola'))
+  expect(lines(await simulation.turn({ type: 'close' }))).toEqual(['Order  conversation closed closed'])
+  expect(lines(await simulation.turn({ type: 'close' }))).toEqual([])
+  expect(replies(await simulation.turn(text('hola')))).toEqual(['Hello Ana', 'How many?'])
+})
+
+test('who asks to be left alone is, until they want otherwise', async () => {
+  const simulation = begin(order)
+  await simulation.turn(text('hola'))
+  expect(lines(await simulation.turn(text('STOP')))).toEqual([
+    'Order  conversation ended opted_out',
+    'Order  conversation opted_out stop',
+    'Order  conversation notified stopped',
+  ])
+  expect(lines(await simulation.turn(text('hola')))).toEqual(['  conversation ignored opted_out'])
+  expect(lines(await simulation.turn(text('alta')))[0]).toBe('  conversation opted_in alta')
+  expect(replies(await simulation.turn(text('hola')))).toEqual(['Hello Ana', 'How many?'])
+})
+
+test('a window that closes while the flow waits has the template sent', async () => {
+  const template = { type: 'template', name: 'reminder', language: 'es', parameters: [] }
+  const steps = { wait: { type: 'wait', for: '2d', next: 'remind' }, remind: { ...say('Hello?'), template } }
+  const flow = { ...order, start: 'wait', steps }
+  for (const [window_expires_at, type] of [
+    [0, 'template'],
+    [null, 'text'],
+  ] as const) {
+    const simulation = begin(flow, undefined, { ...context, window_expires_at })
+    await simulation.turn(text('hola'))
+    const { replies: sent } = await simulation.turn({ type: 'timeout' })
+    expect(sent.map(reply => reply.type)).toEqual([type])
+  }
+})
+
+test('a decision says by which case', async () => {
+  const cases = [
+    { condition: 'message.text == "x"', next: 'end' },
+    { condition: 'true', next: 'end' },
+  ]
+  const flow = { ...order, start: 'choose', steps: { choose: { type: 'decision', cases, else: 'end' } } }
+  expect(lines(await begin(flow).turn(text('hola')))[1]).toBe('Order choose decision true end, by case 2')
 })
 
 test('what fails in a step is told with its field', async () => {

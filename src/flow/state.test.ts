@@ -80,3 +80,38 @@ describe('an event', () => {
     }
   })
 })
+
+describe('what was stored before there were waits, handoffs that stay and consent', () => {
+  const frame = { flow_id: 'Order', name: 'Order', version: 1, return_step: null }
+
+  test('goes on as it would have: a question that waits, an agent who has the conversation', () => {
+    const library = libraryOf(orderFlow)
+    const waiting = {
+      kind: 'answer',
+      step: 'count',
+      token: 'q7',
+      attempt: 1,
+      choices: [],
+      timeout_ms: 1_800_000,
+    } as const
+    const run = { frames: [frame], variables: { product: 'agua' }, step: 'count', waiting }
+    const stored: ConversationState = { status: 'agent', seq: 9, run, last_run: null }
+    const resumed = step(library, stored, { kind: 'resume' }, context)
+    expect(resumed.effects).toMatchObject([{ kind: 'send' }, { kind: 'timer', after_ms: 1_800_000 }])
+    const timer = step(library, { ...stored, status: 'bot' }, { kind: 'timer', token: 'q7' }, context)
+    expect(timer.events.map(event => event.type)).toEqual(['answer.timed_out', 'replied', 'flow.ended'])
+  })
+
+  test('takes what is new: an agent who is awaited, and who answers', () => {
+    const business = { ...context.business, handoff: { waiting_timeout_ms: null, agent_timeout_ms: 60_000 } }
+    const stored: ConversationState = { status: 'agent', seq: 9, run: null, last_run: null }
+    const message: Input = { kind: 'message', message_id: 'm', content: { type: 'text', text: 'hola' }, flows: [] }
+    const awaited = step(libraryOf(), stored, message, { ...context, business })
+    expect(awaited.effects).toEqual([{ kind: 'timer', token: 'h10', after_ms: 60_000 }])
+    const answered = applyEvent(awaited.state, {
+      type: 'agent.replied',
+      data: { message_id: 'm2', agent_id: null, source: 'phone' },
+    })
+    expect(answered).toEqual({ ...stored, seq: 12 })
+  })
+})
