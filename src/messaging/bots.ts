@@ -1,25 +1,21 @@
 import type { Sealer } from '../lib/crypto.ts'
-import type { FieldError } from '../lib/errors.ts'
 import { type Ids, lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
-import {
-  type BotConfig,
-  maskConfig,
-  type ProviderName,
-  providerNames,
-  readConfig,
-  type SplitConfig,
-} from './bot-config.ts'
+import { type BotConfig, maskConfig, type ProviderName, providerNames, readConfig } from './bot-config.ts'
+import { type BotRefused, refuseBot } from './refuse-bot.ts'
 
-const columns =
-  'id, name, provider, config, flow_id, fallback_bot_id, read_receipts, status, status_reason, created_at, updated_at'
+const columnsOf = (bot: string) => `${bot}.id, ${bot}.name, ${bot}.provider, ${bot}.config, ${bot}.flow_id,
+    to_jsonb(${bot}.flow_ids) as flow_ids, ${bot}.fallback_bot_id, ${bot}.read_receipts, ${bot}.status, ${bot}.status_reason,
+    ${bot}.created_at, ${bot}.updated_at`
+const columns = columnsOf('bots')
 const row = {
   id: 'uuid',
   name: 'text',
   provider: 'text',
   config: json<BotConfig>(),
   flow_id: nullable('uuid'),
+  flow_ids: json<readonly string[]>(),
   fallback_bot_id: nullable('uuid'),
   read_receipts: 'bool',
   status: 'text',
@@ -33,20 +29,30 @@ export type Bot = Omit<RowOf<typeof row>, 'provider'> & { readonly provider: Pro
 
 const insertBot = statement({
   name: 'bot_insert',
-  params: ['tenant_id', 'id', 'name', 'provider', 'config', 'flow_id', 'fallback_bot_id', 'read_receipts'],
+  params: ['tenant_id', 'id', 'name', 'provider', 'config', 'flow_id', 'fallback_bot_id', 'read_receipts', 'flow_ids'],
   row,
-  sql: `insert into bots (tenant_id, id, name, provider, config, flow_id, fallback_bot_id, read_receipts)
-    values ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8) returning ${columns}`,
+  sql: `insert into bots (tenant_id, id, name, provider, config, flow_id, fallback_bot_id, read_receipts, flow_ids)
+    values ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9::uuid[]) returning ${columns}`,
 })
 
 // Of settings that were changed the provider is asked anew, whatever it said of the old ones; not of a bot that a person
 // has disconnected.
 const updateRow = statement({
   name: 'bot_update',
-  params: ['tenant_id', 'id', 'name', 'config', 'flow_id', 'is_config_new', 'fallback_bot_id', 'read_receipts'],
+  params: [
+    'tenant_id',
+    'id',
+    'name',
+    'config',
+    'flow_id',
+    'is_config_new',
+    'fallback_bot_id',
+    'read_receipts',
+    'flow_ids',
+  ],
   row,
   sql: `update bots set name = $3, config = $4::text::jsonb, flow_id = $5, fallback_bot_id = $7, read_receipts = $8,
-      updated_at = now(),
+      flow_ids = $9::uuid[], updated_at = now(),
       status = case when $6 and status <> 'disconnected' then 'connecting' else status end,
       status_reason = case when $6 and status <> 'disconnected' then null else status_reason end,
       check_attempts = case when $6 then 0 else check_attempts end,
@@ -76,8 +82,7 @@ const lockOne = statement({
   name: 'bot_lock',
   params: ['tenant_id', 'id'],
   row: { ...row, sealed: nullable('bytea') },
-  sql: `select b.id, b.name, b.provider, b.config, b.flow_id, b.fallback_bot_id, b.read_receipts, b.status,
-      b.status_reason, b.created_at, b.updated_at, s.sealed
+  sql: `select ${columnsOf('b')}, s.sealed
     from bots b left join bot_secrets s on s.tenant_id = b.tenant_id and s.bot_id = b.id
     where b.tenant_id = $1 and b.id = $2 for no key update of b`,
 })
@@ -90,21 +95,6 @@ const saveSecrets = statement({
     on conflict (tenant_id, bot_id) do update set key_id = excluded.key_id, sealed = excluded.sealed`,
 })
 
-// Two at the same moment take turns.
-const lockAccount = statement({
-  name: 'bot_lock_account',
-  params: ['key'],
-  row: { is_locked: 'bool' },
-  sql: 'select pg_advisory_xact_lock(hashtextextended($1, 0)) is not null as is_locked',
-})
-
-const findRival = statement({
-  name: 'bot_find_rival',
-  params: ['tenant_id', 'id', 'provider', 'setting', 'value'],
-  row: { id: 'uuid' },
-  sql: `select id from bots where tenant_id = $1 and id <> $2 and provider = $3 and config ->> $4 = $5 limit 1`,
-})
-
 // Of two customers with one phone, the one who came first.
 const makePhonesKnown = statement({
   name: 'bot_make_phones_known',
@@ -114,20 +104,6 @@ const makePhonesKnown = statement({
     select distinct on (phone) tenant_id, $2, 'phone', phone, id from customers
     where tenant_id = $1 and phone is not null order by phone, id
     on conflict do nothing`,
-})
-
-const findOther = statement({
-  name: 'bot_find_other',
-  params: ['tenant_id', 'id'],
-  row: { id: 'uuid' },
-  sql: 'select id from bots where tenant_id = $1 and id = $2 for key share',
-})
-
-const findFlow = statement({
-  name: 'bot_find_flow',
-  params: ['tenant_id', 'id'],
-  row: { id: 'uuid' },
-  sql: 'select id from flows where tenant_id = $1 and id = $2 for key share',
 })
 
 const deleteRow = statement({
@@ -155,18 +131,16 @@ export type NewBot = {
   readonly name: string
   readonly provider: ProviderName
   readonly config: Readonly<Record<string, unknown>>
+  /** The main flow: what the menu leads to, and whose triggers are tried first. */
   readonly flow_id: string | null
+  /** Others, in the order in which their triggers are tried after it. */
+  readonly flow_ids?: readonly string[]
   readonly fallback_bot_id?: string | null
   readonly read_receipts?: boolean
 }
 
 /** What came of writing a bot. */
-export type BotWritten =
-  | { readonly kind: 'written'; readonly bot: Bot }
-  | { readonly kind: 'unknown' }
-  | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
-  /** Another bot of the tenant is on the same account: the value of this setting is its. */
-  | { readonly kind: 'account_taken'; readonly setting: string }
+export type BotWritten = { readonly kind: 'written'; readonly bot: Bot } | { readonly kind: 'unknown' } | BotRefused
 
 /** Adds a bot; its secrets are sealed for it alone. Publish `bot.changed` with its id once it is committed. */
 export async function createBot(
@@ -179,7 +153,7 @@ export async function createBot(
   const read = readConfig(fields.provider, fields.config, null)
   if (!read.ok) return { kind: 'invalid', errors: read.errors }
   const id = ids.next()
-  const refusal = await refusalOf(tx, { ...fields, tenantId, id }, read.config)
+  const refusal = await refuseBot(tx, { ...fields, tenantId, id }, read.config)
   if (refusal !== undefined) return refusal
   const [bot] = await tx.run(insertBot, {
     tenant_id: tenantId,
@@ -188,6 +162,7 @@ export async function createBot(
     provider: fields.provider,
     config: JSON.stringify(read.config.shown),
     flow_id: fields.flow_id,
+    flow_ids: fields.flow_ids ?? [],
     fallback_bot_id: fields.fallback_bot_id ?? null,
     read_receipts: fields.read_receipts ?? false,
   })
@@ -216,8 +191,12 @@ export async function updateBot(
     const change = changes[name]
     return change === undefined ? before[name] : change
   }
-  const refs = { flow_id: kept('flow_id'), fallback_bot_id: kept('fallback_bot_id') }
-  const refusal = await refusalOf(tx, { tenantId, id, provider, ...refs }, read.config)
+  const refs = {
+    flow_id: kept('flow_id'),
+    flow_ids: changes.flow_ids ?? before.flow_ids,
+    fallback_bot_id: kept('fallback_bot_id'),
+  }
+  const refusal = await refuseBot(tx, { tenantId, id, provider, ...refs }, read.config)
   if (refusal !== undefined) return refusal
   const [bot] = await tx.run(updateRow, {
     tenant_id: tenantId,
@@ -230,33 +209,6 @@ export async function updateBot(
   })
   await seal(tx, sealer, tenantId, id, read.config.secrets)
   return written(bot)
-}
-
-async function refusalOf(
-  tx: Transaction,
-  bot: Pick<NewBot, 'provider' | 'flow_id' | 'fallback_bot_id'> & { readonly tenantId: string; readonly id: string },
-  { account }: SplitConfig,
-): Promise<Exclude<BotWritten, { kind: 'written' }> | undefined> {
-  const { tenantId, id, provider } = bot
-  if (account !== null) {
-    await tx.run(lockAccount, { key: `bot account ${tenantId} ${provider} ${account.value}` })
-    const rivals = await tx.run(findRival, { tenant_id: tenantId, id, provider, ...account })
-    if (rivals.length > 0) return { kind: 'account_taken', setting: account.setting }
-  }
-  if (bot.fallback_bot_id && !(await canStandIn(tx, bot.fallback_bot_id, bot)))
-    return { kind: 'invalid', errors: [{ path: 'fallback_bot_id', message: 'There is no such other bot' }] }
-  if (bot.flow_id === null) return undefined
-  const flows = await tx.run(findFlow, { tenant_id: tenantId, id: bot.flow_id })
-  if (flows.length > 0) return undefined
-  return { kind: 'invalid', errors: [{ path: 'flow_id', message: 'There is no such flow' }] }
-}
-
-async function canStandIn(
-  tx: Transaction,
-  id: string,
-  bot: { readonly tenantId: string; readonly id: string },
-): Promise<boolean> {
-  return id !== bot.id && (await tx.run(findOther, { tenant_id: bot.tenantId, id })).length > 0
 }
 
 async function seal(tx: Transaction, sealer: Sealer, tenantId: string, id: string, secrets: BotConfig): Promise<void> {

@@ -251,3 +251,37 @@ test('what is only read of a bot and sent back with a new one has no effect, wha
   })
   expect([other.status, at(other, 'status')]).toEqual([201, 'connecting'])
 })
+
+test('a bot answers with a main flow and others, each once and of its tenant, and none of them is removed', async () => {
+  const [as, stranger] = [await gateway.addCaller(), await gateway.addCaller()]
+  const addFlow = async (caller: Caller, name: string) =>
+    textAt(await gateway.call('POST', '/api/flows', { as: caller, body: { name } }), 'id')
+  const [main, orders, support, theirs] = [
+    await addFlow(as, 'Main'),
+    await addFlow(as, 'Orders'),
+    await addFlow(as, 'Support'),
+    await addFlow(stranger, 'Theirs'),
+  ]
+  const body = { ...bot('77'), flow_id: main, flow_ids: [support, orders] }
+  const made = await gateway.call('POST', '/api/bots', { as, body })
+  expect([made.status, at(made, 'flow_id'), at(made, 'flow_ids')]).toEqual([201, main, [support, orders]])
+  const path = `/api/bots/${textAt(made, 'id')}`
+  const put = (changes: object) => gateway.call('PUT', path, { as, body: changes })
+  expect(at(await put({ name: 'Renamed' }), 'flow_ids')).toEqual([support, orders])
+  for (const [flow_ids, wrong] of [
+    [[orders, theirs], 'flow_ids.1'],
+    [[orders, orders], 'flow_ids.1'],
+    [[main], 'flow_ids.0'],
+    [Array.from({ length: 21 }, () => orders), 'flow_ids'],
+  ] as const) {
+    const refused = await put({ flow_ids })
+    expect([refused.status, at(refused, 'errors.0.path')]).toEqual([422, wrong])
+  }
+  expect((await put({ flow_id: orders })).status).toBe(422)
+  const remove = (id: string) => gateway.call('DELETE', `/api/flows/${id}`, { as })
+  for (const id of [main, orders, support]) expect((await remove(id)).status).toBe(409)
+  expect(at(await put({ flow_ids: [orders] }), 'flow_ids')).toEqual([orders])
+  expect((await remove(support)).status).toBe(204)
+  expect(at(await put({ flow_id: orders, flow_ids: [main] }), 'flow_id')).toBe(orders)
+  expect(at(await gateway.call('GET', '/api/bots', { as }), 'data.0.flow_ids')).toEqual([main])
+})

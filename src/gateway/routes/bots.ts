@@ -55,9 +55,16 @@ const readReceipts = v.pipe(
   v.boolean(),
   v.description('Whether customers see that what they write was read, and that an answer is being written'),
 )
+const flowIdsMax = 20
+const flowIds = v.pipe(
+  v.array(uuid),
+  v.maxLength(flowIdsMax, `Must have at most ${flowIdsMax}`),
+  v.description('Flows beside the main one, `flow_id`: their triggers are tried after its own, in this order'),
+)
 const newBotFields = {
   name: text(100),
   flow_id: v.optional(v.nullable(uuid), null),
+  flow_ids: v.optional(flowIds, []),
   fallback_bot_id: v.optional(fallbackBotId, null),
   read_receipts: v.optional(readReceipts, false),
   ...generated,
@@ -75,6 +82,7 @@ const botChanges = v.strictObject({
   provider: v.optional(provider),
   config: v.optional(config),
   flow_id: v.optional(v.nullable(uuid)),
+  flow_ids: v.optional(flowIds),
   fallback_bot_id: v.optional(fallbackBotId),
   read_receipts: v.optional(readReceipts),
   ...generated,
@@ -88,6 +96,7 @@ const bot = named(
     provider,
     config: v.record(v.string(), v.string()),
     flow_id: v.nullable(uuid),
+    flow_ids: v.array(uuid),
     fallback_bot_id: fallbackBotId,
     read_receipts: readReceipts,
     ...botStatusFields,
