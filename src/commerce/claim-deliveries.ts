@@ -145,12 +145,12 @@ const noteSuccess = statement({
 // The time is kept of the first that failed since one was taken.
 const noteFailure = statement({
   name: 'webhook_note_failure',
-  params: ['tenant_ids', 'ids', 'are_gone', 'patience_ms', 'gone_reason', 'failing_reason'],
+  params: ['tenant_ids', 'ids', 'are_gone', 'patience_ms', 'gone_reason', 'failing_reason', 'are_given_up'],
   row: { tenant_id: 'uuid', id: 'uuid', is_off: 'bool' },
   sql: `with judged as (
       select w.tenant_id, w.id, g.is_gone,
-        coalesce(w.failing_since < now() - make_interval(secs => $4::float8 / 1000), false) as is_hopeless
-      from unnest($1::uuid[], $2::uuid[], $3::bool[]) as g (tenant_id, id, is_gone)
+        g.is_given_up and coalesce(w.failing_since < now() - make_interval(secs => $4::float8 / 1000), false) as is_hopeless
+      from unnest($1::uuid[], $2::uuid[], $3::bool[], $7::bool[]) as g (tenant_id, id, is_gone, is_given_up)
       join webhooks w on w.tenant_id = g.tenant_id and w.id = g.id
       where w.active
     )
@@ -178,8 +178,8 @@ export type DeliveryTried = Pick<ClaimedDelivery, 'tenant_id' | 'webhook_id' | '
 }
 
 /**
- * Records tries, and what they say of their webhooks: one that has taken nothing for `patienceMs`, or that is gone, is
- * switched off with a reason, and what waits for it fails. A try that was taken for dead has no say any more. Returns the
+ * Records tries, and what they say of their webhooks: one that has taken nothing for `patienceMs` when a delivery to it is
+ * given up, or that is gone, is switched off with a reason, and what waits for it fails. A try that was taken for dead has no say any more. Returns the
  * webhooks that were switched off.
  */
 export async function recordDeliveries(
@@ -205,7 +205,12 @@ export async function recordDeliveries(
   )
 }
 
-type Health = Pick<DeliveryTried, 'tenant_id' | 'webhook_id'> & { readonly isTaken: boolean; readonly isGone: boolean }
+type Health = Pick<DeliveryTried, 'tenant_id' | 'webhook_id'> & {
+  readonly isTaken: boolean
+  readonly isGone: boolean
+  /** Of one delivery there are no more tries. */
+  readonly isGivenUp: boolean
+}
 
 /** A webhook that took one of several is well. In the order of the ids, so that no two batches wait for each other. */
 async function noteHealth(tx: Transaction, tries: readonly DeliveryTried[], patienceMs: number) {
@@ -214,7 +219,8 @@ async function noteHealth(tx: Transaction, tries: readonly DeliveryTried[], pati
       if (first === undefined) return []
       const all = [first, ...rest]
       const isTaken = all.some(one => one.state === 'delivered')
-      return [{ ...first, isTaken, isGone: all.some(one => one.isGone === true) }]
+      const isGivenUp = all.some(one => one.state === 'failed')
+      return [{ ...first, isTaken, isGivenUp, isGone: all.some(one => one.isGone === true) }]
     })
     .sort((a, b) => (a.webhook_id < b.webhook_id ? -1 : 1))
   const [well, unwell] = [health.filter(one => one.isTaken), health.filter(one => !one.isTaken)]
@@ -223,6 +229,7 @@ async function noteHealth(tx: Transaction, tries: readonly DeliveryTried[], pati
   const noted = await tx.run(noteFailure, {
     ...keysOf(unwell),
     are_gone: unwell.map(one => one.isGone),
+    are_given_up: unwell.map(one => one.isGivenUp),
     patience_ms: patienceMs,
     gone_reason: 'It answered 410 Gone: whoever is there wants no more.',
     failing_reason: 'Nothing could be delivered to it for days.',

@@ -28,10 +28,12 @@ import { meRoutes, passwordRoutes } from './routes/me.ts'
 import { mediaRoutes } from './routes/media.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
+import { secretRoutes } from './routes/secrets.ts'
 import { sellerRoutes } from './routes/sellers.ts'
 import { tenantRoutes } from './routes/tenant.ts'
 import { tenantSettingsRoutes } from './routes/tenant-settings.ts'
 import { userRoutes } from './routes/users.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { socketRoutes } from './routes/ws.ts'
 import { makeSockets } from './sockets.ts'
 
@@ -106,6 +108,8 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/customers', customerRoutes(parts))
   app.route('/api/orders', orderRoutes(parts))
   app.route('/api/sellers', sellerRoutes(parts))
+  app.route('/api/secrets', secretRoutes(parts))
+  app.route('/api/webhooks', webhookRoutes(parts))
   app.route('/api/ws', socketRoutes(parts))
 
   const openApi = makeOpenApi(app, packageJson.version)

@@ -86,6 +86,13 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'POST /api/conversations/{id}/handoff': () => ({}),
   'POST /api/conversations/{id}/resume': () => ({}),
   'POST /api/conversations/{id}/close': () => ({}),
+  'POST /api/secrets': () => ({ name: `S${numbers++}`, value: 'a secret value' }),
+  'PUT /api/secrets/{id}': () => ({ value: 'another value' }),
+  'POST /api/webhooks': () => ({ url: 'https://example.com/hook' }),
+  'PUT /api/webhooks/{id}': () => ({ description: 'Changed' }),
+  'POST /api/webhooks/{id}/rotate': () => undefined,
+  'POST /api/webhooks/{id}/test': () => undefined,
+  'POST /api/webhooks/{id}/deliveries/{delivery_id}/retry': () => undefined,
 }
 
 function newUser() {
@@ -127,6 +134,13 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   ])
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const conversations = textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
+  // Of these a tenant has few.
+  await gateway.admin`delete from webhooks`
+  await gateway.admin`delete from tenant_secrets`
+  const webhooks = await add('/api/webhooks', { url: 'https://example.com/hook' })
+  const delivery = gateway.ids.next()
+  await gateway.admin`insert into webhook_deliveries (tenant_id, webhook_id, id, event_id, event, payload, state, ended_at)
+    values (${as.tenantId}, ${webhooks}, ${delivery}, ${gateway.ids.next()}, 'e', '{}', 'failed', now())`
   const failed = gateway.ids.next()
   await gateway.admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
     values (${as.tenantId}, ${conversations}, ${failed}, ${bots}, 'outbound', ${{ type: 'text', text: 'x' }}, 'failed')`
@@ -141,6 +155,9 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     flows,
     conversations,
     media: await add('/api/media', '"a file"'),
+    secrets: await add('/api/secrets', { name: `S${numbers++}`, value: 'a secret value' }),
+    webhooks,
+    delivery,
     'failed-messages': failed,
     orders: await add('/api/orders', order),
   }
@@ -171,14 +188,17 @@ function call(
   known: Readonly<Record<string, string>>,
 ): Promise<Answer> {
   const resource = name === 'DELETE /api/customers/{id}' ? 'without_orders' : (path.split('/')[2] ?? '')
-  const address = path.replace('{id}', known[resource] ?? 'no-id').replace(/\{\w+\}/, '1')
+  const address = path
+    .replace('{id}', known[resource] ?? 'no-id')
+    .replace('{delivery_id}', known.delivery ?? 'no-id')
+    .replace(/\{\w+\}/, '1')
   const body = method === 'GET' || method === 'DELETE' ? undefined : bodies[name]?.()
   return gateway.call(method, address, { ...(as && { as }), ...(body !== undefined && { body }) })
 }
 
 /** Whether what it was about cannot be used by the next one. */
 function isSpent({ method, path }: Route): boolean {
-  return method === 'DELETE' || path.endsWith('/close') || path === '/api/failed-messages/{id}/retry'
+  return method === 'DELETE' || path.endsWith('/close') || /(failed-messages|deliveries).*\/retry$/.test(path)
 }
 
 const guarded = () => routes().filter(route => !openRoutes.has(route.name))

@@ -74,6 +74,14 @@ async function seed(t: string): Promise<void> {
     values (${t}, ${conversation}, ${message}, ${bot})`
   await admin`insert into timers (tenant_id, conversation_id, kind, token, due_at)
     values (${t}, ${conversation}, 'answer', '', now())`
+  await admin`insert into calls (tenant_id, conversation_id, id, call_id, handler, request)
+    values (${t}, ${conversation}, ${uuids.next()}, 'a1', 'http.request', '{}')`
+  await admin`insert into tenant_secrets (tenant_id, id, name, key_id, sealed) values (${t}, ${uuids.next()}, 'S', '', '')`
+  const webhook = uuids.next()
+  await admin`insert into webhooks (tenant_id, id, url, events, key_id, sealed)
+    values (${t}, ${webhook}, 'https://example.com', '{*}', '', '')`
+  await admin`insert into webhook_deliveries (tenant_id, webhook_id, id, event_id, event, payload)
+    values (${t}, ${webhook}, ${uuids.next()}, ${uuids.next()}, 'e', '{}')`
   await admin`insert into products (tenant_id, id, sku, name, price_minor, currency)
     values (${t}, ${product}, 'S', 'P', 1, 'COP')`
   await admin`insert into orders (tenant_id, id, number, customer_id, total_minor, currency)

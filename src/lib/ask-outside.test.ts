@@ -90,6 +90,9 @@ test('an answer is read up to its bound, and no further', async () => {
   // Ten kilobytes as they come.
   expect(await ask('/bomb', { answerBytesMax: 100_000 })).toMatchObject(tooLarge)
   expect(await ask('/large', { answerBytesMax: 5_000 })).toMatchObject({ kind: 'answered' })
+  for (const path of ['/large', '/endless', '/bomb'])
+    expect(await ask(path, { cutsAnswer: true })).toMatchObject({ kind: 'answered', status: 200 })
+  expect(await ask('/large', { cutsAnswer: true, answerBytesMax: 3 })).toMatchObject({ text: 'xxx' })
 })
 
 test('an answer is unpacked, and read in its own alphabet', async () => {

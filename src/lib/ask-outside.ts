@@ -14,6 +14,8 @@ export type OutsideRequest = {
   readonly redirectsMax: number
   /** Of the answer, unpacked. */
   readonly answerBytesMax: number
+  /** Whether what is beyond is left out, instead of making the answer a failure. */
+  readonly cutsAnswer?: boolean
 }
 
 /** What came of asking. `wasTaken`: it is certain, or possible, that what was asked for was done. */
@@ -155,8 +157,9 @@ function without(headers: OutsideRequest['headers'], names: readonly string[]): 
 
 async function read(response: Response, request: OutsideRequest, wasTaken: boolean): Promise<Asked> {
   const { status, headers } = response
-  const bytes = unpacked(await readBytes(response, request), request, headers.get('content-encoding'))
-  return { kind: 'answered', status, headers, text: decoderFor(headers).decode(bytes), wasTaken }
+  const bytes = await readBytes(response, request)
+  const text = decoderFor(headers).decode(unpacked(bytes, request, headers.get('content-encoding')))
+  return { kind: 'answered', status, headers, text, wasTaken }
 }
 
 async function readBytes(response: Response, request: OutsideRequest): Promise<Uint8Array> {
@@ -166,10 +169,11 @@ async function readBytes(response: Response, request: OutsideRequest): Promise<U
   // Leaving the loop cancels what is still to come.
   for await (const chunk of response.body) {
     length += chunk.length
-    if (length > request.answerBytesMax) throw tooLarge(request)
+    if (length > request.answerBytesMax && request.cutsAnswer !== true) throw tooLarge(request)
     chunks.push(chunk)
+    if (length > request.answerBytesMax) break
   }
-  return Buffer.concat(chunks)
+  return Buffer.concat(chunks).subarray(0, request.answerBytesMax)
 }
 
 const unpackers = { gzip: gunzipSync, 'x-gzip': gunzipSync, deflate: inflateSync, br: brotliDecompressSync } as const
@@ -178,6 +182,8 @@ const unpackers = { gzip: gunzipSync, 'x-gzip': gunzipSync, deflate: inflateSync
 function unpacked(bytes: Uint8Array, request: OutsideRequest, encoding: string | null): Uint8Array {
   const name = encoding?.trim().toLowerCase() ?? 'identity'
   if (name === 'identity' || name === '' || bytes.length === 0) return bytes
+  // A part cannot be unpacked.
+  if (request.cutsAnswer === true) return new Uint8Array()
   const unpacker = Object.entries(unpackers).find(([known]) => known === name)?.[1]
   if (unpacker === undefined) throw unreadable(request)
   try {
