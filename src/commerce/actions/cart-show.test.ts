@@ -23,8 +23,9 @@ async function filled(): Promise<TenantShop> {
   for (const index of [1, 2, 3]) await shop.value('cart.add', adding(index))
   return shop
 }
+/** Lets days pass. */
 const age = ({ tenantId }: TenantShop, days: number) =>
-  shops.admin`update carts set seen_at = now() - make_interval(days => ${days}) where tenant_id = ${tenantId}`
+  shops.admin`update carts set seen_at = seen_at - make_interval(days => ${days}) where tenant_id = ${tenantId}`
 const rowsOf = async ({ tenantId, customerId }: TenantShop) => {
   const rows = await shops.admin`select 1 from carts where tenant_id = ${tenantId} and customer_id = ${customerId}`
   return rows.length

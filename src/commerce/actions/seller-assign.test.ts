@@ -82,6 +82,27 @@ test('fifty conversations at the same moment are dealt out exactly, by load', as
   expect(await loads(shop)).toEqual([17, 17, 17])
 })
 
+test('who begins later, or comes back, has one turn like the others, not all that they missed', async () => {
+  const shop = await shops.openTenantShop({ sellers: sellers.slice(0, 2) })
+  const setActive = (index: number, active: boolean) =>
+    shops.admin`update sellers set active = ${active} where tenant_id = ${shop.tenantId} and id = ${idOf(index)}`
+  const assign = async () => nameOf(await shop.value('seller.assign', inTurn))
+  for (const name of ['Luz', 'Iván', 'Luz', 'Iván']) expect(await assign()).toBe(name)
+  await shops.admin`insert into sellers (tenant_id, id, name) values (${shop.tenantId}, ${idOf(3)}, 'Mar')`
+  for (const name of ['Mar', 'Luz', 'Iván', 'Mar']) expect(await assign()).toBe(name)
+  await setActive(2, false)
+  for (const name of ['Luz', 'Mar', 'Luz', 'Mar']) expect(await assign()).toBe(name)
+  await setActive(2, true)
+  for (const name of ['Iván', 'Luz', 'Mar', 'Iván']) expect(await assign()).toBe(name)
+})
+
+test('a conversation is no load of its own', async () => {
+  const shop = await shops.openTenantShop({ sellers: sellers.slice(0, 2) })
+  await (await shop.another('another customer')).value('seller.assign', { ...inTurn, only: [idOf(2)] })
+  await shop.value('seller.assign', { ...inTurn, only: [idOf(1)] })
+  expect(nameOf(await shop.value('seller.assign', byLoad))).toBe('Luz')
+})
+
 test('closed conversations are no load', async () => {
   const shop = await shops.openTenantShop({ sellers: sellers.slice(0, 2) })
   const [a, b, c] = await crowd(shop, 3)
