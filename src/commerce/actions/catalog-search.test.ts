@@ -42,7 +42,7 @@ for (const kind of shopKinds) {
   })
 
   test(`${kind}: what is called just so comes before what begins so, in stock or not`, async () => {
-    const shop = await shops.open(kind, { products: [named('Mate', { stock: 0 }), named('Mate cocido')] })
+    const shop = await shops.open(kind, { products: [named('Mate', { sku: 's', stock: 0 }), named('Mate cocido')] })
     expect(names(await shop.value('catalog.search', { text: 'mate' }))).toEqual(['Mate', 'Mate cocido'])
   })
 
