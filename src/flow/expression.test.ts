@@ -1,16 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { toCel, toJson } from './cel-values.ts'
-import { checkExpression, ExpressionError, parseExpression, type Scope } from './expression.ts'
-import type { Json, JsonObject } from './json.ts'
-import { EXPRESSION_COST_MAX } from './limits.ts'
-
-function scopeWith(variables: JsonObject, left = EXPRESSION_COST_MAX): Scope {
-  return { lookup: name => (Object.hasOwn(variables, name) ? toCel(variables[name] ?? null) : undefined), left }
-}
-
-function evaluate(source: string, variables: JsonObject = {}): Json {
-  return toJson(parseExpression(source, 'field').evaluate(scopeWith(variables)))
-}
+import { checkExpression, ExpressionError, parseExpression, RESERVED_NAMES, ROOT_NAMES } from './expression.ts'
+import { evaluate, scopeWith } from './expressions.fixture.ts'
 
 describe('an expression', () => {
   test.each([
@@ -104,7 +94,18 @@ describe('checkExpression', () => {
     expect(checkExpression('1 + 1')).toEqual({ type: 'int' })
     expect(checkExpression('x')).toEqual({ type: 'dyn' })
     expect(checkExpression('x > 1')).toEqual({ type: 'bool' })
-    expect(checkExpression('customer.nmae')).toEqual({ problem: 'No such key: nmae' })
+    expect(checkExpression('customer.nmae')).toEqual({ problem: 'No such key: nmae; did you mean "name"?' })
     expect(checkExpression('customer.variables.anything')).toEqual({ type: 'dyn' })
+  })
+
+  test('knows every root, whose names no variable may have', () => {
+    for (const root of ['customer', 'conversation', 'message', 'now', 'error', 'window', 'business']) {
+      expect(ROOT_NAMES.has(root) && RESERVED_NAMES.has(root)).toBe(true)
+    }
+    expect(checkExpression('window.open')).toEqual({ type: 'bool' })
+    expect(checkExpression('window.minutes')).toEqual({ problem: 'No such key: minutes' })
+    expect(checkExpression('business.opne')).toEqual({ problem: 'No such key: opne; did you mean "open"?' })
+    expect(checkExpression('customer.tags.size() > 0')).toEqual({ type: 'bool' })
+    expect(checkExpression('message.choice_id')).toEqual({ type: 'string' })
   })
 })

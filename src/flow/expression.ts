@@ -1,14 +1,30 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { explainCall, registerFunctions } from './cel-functions.ts'
+import { costExceeded, evaluating, type Scope } from './evaluation.ts'
+import { suggestion } from './finding.ts'
 import { EXPRESSION_LENGTH_MAX, LITERAL_LENGTH_MAX } from './limits.ts'
-import { childrenOf, costExceeded, installMeter } from './meter.ts'
-import { formatMoney } from './money.ts'
+import { childrenOf, installMeter } from './meter.ts'
+
+export type { Scope } from './evaluation.ts'
+
+/** The fields of the names that an expression can always read; those of type `dyn` may be null. */
+export const ROOT_FIELDS = {
+  customer: {
+    ...{ id: 'string', name: 'dyn', phone: 'dyn', email: 'dyn' },
+    ...{ variables: 'map', tags: 'list<string>', opted_out: 'bool' },
+  },
+  conversation: { id: 'string', bot_id: 'string' },
+  message: { type: 'string', text: 'string', choice_id: 'string', referral: 'dyn' },
+  window: { open: 'bool', minutes_left: 'int' },
+  business: { name: 'string', open: 'bool', language: 'string', currency: 'dyn', time_zone: 'string' },
+} as const
 
 /**
- * The names an expression can always read: `customer` {id, name, phone, email, variables}, `conversation`
- * {id, bot_id}, `message` {type, text} of the message being handled (empty strings when there is none), `now` (a
- * timestamp) and `error` {code, message} of the run's last failed action (null before any).
+ * The names an expression can always read: those of `ROOT_FIELDS`, of which `message` is the one being handled (empty
+ * texts when there is none), `now` (a timestamp) and `error` {code, message} of the run's last failed action (null
+ * before any).
  */
-export const ROOT_NAMES: ReadonlySet<string> = new Set(['customer', 'conversation', 'message', 'now', 'error'])
+export const ROOT_NAMES: ReadonlySet<string> = new Set([...Object.keys(ROOT_FIELDS), 'now', 'error'])
 
 /** Names that mean something else in CEL, so that a variable of that name could never be read. */
 export const RESERVED_NAMES: ReadonlySet<string> = new Set([
@@ -16,9 +32,6 @@ export const RESERVED_NAMES: ReadonlySet<string> = new Set([
   ...'string bool int uint double map list bytes null_type type dyn optional cel google true false null in'.split(' '),
   ...'as break const continue else for function if import let loop package namespace return var void while'.split(' '),
 ])
-
-/** What an expression reads while it is evaluated: `lookup` gives a name's CEL value or undefined, `left` is cost units. */
-export type Scope = { readonly lookup: (name: string) => unknown; left: number }
 
 /** A parsed expression. `problem` says why it can't be evaluated; `names` are the names it reads from outside. */
 export type Expression = {
@@ -45,19 +58,18 @@ const options = {
   limits: { maxAstNodes: 1_000, maxDepth: 50, maxListElements: 200, maxMapEntries: 200, maxCallArguments: 8 },
 }
 
-const environment = withFunctions(new Environment(options))
+const environment = withFunctions(new Environment(options), 'evaluating')
+const builtIns: ReadonlySet<string> = new Set(new Environment().getDefinitions().functions.map(({ name }) => name))
 
-// For checking only: here the roots have fields, so that `customer.nmae` is found before it runs.
-const checkingEnvironment = withFunctions(new Environment(options))
-  .registerVariable('customer', {
-    schema: { id: 'string', name: 'dyn', phone: 'dyn', email: 'dyn', variables: 'map' },
-  })
-  .registerVariable('conversation', { schema: { id: 'string', bot_id: 'string' } })
-  .registerVariable('message', { schema: { type: 'string', text: 'string' } })
-  .registerVariable('now', 'google.protobuf.Timestamp')
+// For checking only: here the roots have fields and arguments types, so that `customer.nmae` is found before it runs.
+const checkingEnvironment = withFunctions(new Environment(options), 'checking').registerVariable(
+  'now',
+  'google.protobuf.Timestamp',
+)
+for (const [name, schema] of Object.entries(ROOT_FIELDS)) checkingEnvironment.registerVariable(name, { schema })
 
 /** CEL has no arithmetic between int and double; JSON can't tell 3 from 3.0, so here it gives a double. */
-function withFunctions(target: Environment): Environment {
+function withFunctions(target: Environment, purpose: 'checking' | 'evaluating'): Environment {
   const arithmetic: Record<string, (left: number, right: number) => number> = {
     '+': (left, right) => left + right,
     '-': (left, right) => left - right,
@@ -69,30 +81,24 @@ function withFunctions(target: Environment): Environment {
     target.registerOperator(`int ${operator} double: double`, handler)
     target.registerOperator(`double ${operator} int: double`, handler)
   }
-  for (const type of ['int', 'double']) {
-    target.registerFunction(`money(${type}, string): string`, formatMoney, { async: false })
-    target.registerFunction(`money(${type}, string, string): string`, formatMoney, { async: false })
-  }
+  registerFunctions(target, purpose)
   return target
 }
 
 /** Parses an expression once, for evaluating often. Never throws: what is wrong is in `problem`. */
 export function parseExpression(source: string, field: string): Expression {
-  const meter = { left: 0 }
   const parsed = parse(environment, source)
   if ('problem' in parsed) return brokenExpression(source, field, parsed.problem)
-  installMeter(parsed.evaluate.ast, meter)
+  installMeter(parsed.evaluate.ast)
   const names = [...freeNames(parsed.evaluate.ast)]
   const evaluate = (scope: Scope): unknown => {
-    meter.left = scope.left
     try {
-      const value: unknown = parsed.evaluate(readNames(names, scope))
-      if (meter.left < 0) throw costExceeded
+      const value: unknown = evaluating(scope, () => parsed.evaluate(readNames(names, scope)))
+      // An expression can go on after a failure, but not after this one.
+      if (scope.left < 0) throw costExceeded
       return value
     } catch (error) {
       throw new ExpressionError(field, messageOf(error))
-    } finally {
-      scope.left = meter.left
     }
   }
   return { field, source, names, problem: null, evaluate }
@@ -109,7 +115,14 @@ export function brokenExpression(source: string, field: string, problem: string)
 /** Checks an expression with the roots' fields known: its CEL type ("bool", "dyn", "list"…), or what is wrong. */
 export function checkExpression(source: string): { type: string } | { problem: string } {
   const parsed = parse(checkingEnvironment, source)
-  return 'problem' in parsed ? parsed : { type: parsed.type }
+  return 'problem' in parsed ? { problem: parsed.problem + suggestionFor(parsed.problem) } : { type: parsed.type }
+}
+
+const fieldNames = Object.values(ROOT_FIELDS).flatMap(fields => Object.keys(fields))
+
+function suggestionFor(problem: string): string {
+  const missing = /^No such key: (\w+)$/.exec(problem)?.[1]
+  return missing === undefined ? '' : suggestion(missing, fieldNames)
 }
 
 function parse(target: Environment, source: string) {
@@ -119,10 +132,14 @@ function parse(target: Environment, source: string) {
     const problem = forbidden(evaluate.ast)
     if (problem !== null) return { problem }
     const checked = evaluate.check()
-    return checked.valid ? { evaluate, type: checked.type ?? 'dyn' } : { problem: messageOf(checked.error) }
+    return checked.valid ? { evaluate, type: checked.type ?? 'dyn' } : { problem: explain(checked.error) }
   } catch (error) {
-    return { problem: messageOf(error) }
+    return { problem: explain(error) }
   }
+}
+
+function explain(error: unknown): string {
+  return explainCall(messageOf(error), builtIns)
 }
 
 /**

@@ -77,6 +77,10 @@ export const JSON_DEPTH_MAX = 32
 export const EXPRESSION_COST_MAX = 200_000
 /** What `join` and `duration` take in an expression. */
 export const LITERAL_LENGTH_MAX = 64
+/** What an expression pays for a formatter that is not at hand, and for a built-in that makes one each time. */
+export const FORMAT_COST = 500
+/** How long `padLeft` makes a text. */
+export const PADDED_LENGTH_MAX = 4_096
 
 // Time.
 /** Time zones whose clocks are kept at hand, and for each the quarters of days whose offset is known. */

@@ -91,43 +91,58 @@ function shownAt(timeZone: string, wallMs: number): number | null {
   return shown.length === 0 ? null : Math.min(...shown)
 }
 
-/** The moment at which the clocks skip `wallMs`, to the second: its gap lies between the two readings of it. */
+/** The moment at which the clocks skip `wallMs`: its gap lies between the two readings of it. */
 function endOfGap(timeZone: string, wallMs: number): number {
-  const before = offsetMsAt(timeZone, wallMs - DAY_MS)
-  let from = wallMs - offsetMsAt(timeZone, wallMs + DAY_MS)
-  let to = wallMs - before
-  while (to - from > 1_000) {
-    const middle = from + Math.floor((to - from) / 2_000) * 1_000
-    if (offsetMsAt(timeZone, middle) === before) from = middle
-    else to = middle
-  }
-  return to
+  const [before, after] = [offsetMsAt(timeZone, wallMs - DAY_MS), offsetMsAt(timeZone, wallMs + DAY_MS)]
+  return firstSecond(wallMs - after, wallMs - before, ms => offsetMsAt(timeZone, ms) !== before)
 }
 
-type Zone = { readonly format: Intl.DateTimeFormat | null; readonly offsets: Map<number, number> }
+/** The offset of a quarter of a day, and the other one from the moment on at which the clocks change in it, if they do. */
+type Offsets = { readonly beforeMs: number; readonly changeMs: number; readonly afterMs: number }
 
-// Asking a formatter costs 1 µs, making one 60 µs and 54 KB (measured on Bun 1.4.5); the offset of a quarter of a day
-// is kept, unless the clocks change in it.
+type Zone = { readonly format: Intl.DateTimeFormat | null; readonly offsets: Map<number, Offsets> }
+
+// Asking a formatter costs 1 µs, making one 60 µs and 54 KB (measured on Bun 1.4.5), so both are kept at hand.
 const zones = new Map<string, Zone>()
 
 function offsetMsAt(timeZone: string, ms: number): number {
   const { format, offsets } = zoneOf(timeZone)
   if (format === null) return 0
   const bucket = Math.floor(ms / BUCKET_MS)
-  const known = offsets.get(bucket)
-  if (known !== undefined) return known
-  const [first, last] = [readOffsetMs(format, bucket * BUCKET_MS), readOffsetMs(format, (bucket + 1) * BUCKET_MS - 1)]
-  if (first !== last) return readOffsetMs(format, ms)
-  if (offsets.size >= OFFSETS_MAX) offsets.clear()
-  offsets.set(bucket, first)
-  return first
+  const { beforeMs, changeMs, afterMs } = offsets.get(bucket) ?? keepOffsets(format, offsets, bucket)
+  return ms < changeMs ? beforeMs : afterMs
+}
+
+function keepOffsets(format: Intl.DateTimeFormat, kept: Map<number, Offsets>, bucket: number): Offsets {
+  if (kept.size >= OFFSETS_MAX) kept.clear()
+  const made = readOffsets(format, bucket * BUCKET_MS, (bucket + 1) * BUCKET_MS)
+  kept.set(bucket, made)
+  return made
+}
+
+/** The clocks change at full seconds. */
+function readOffsets(format: Intl.DateTimeFormat, fromMs: number, toMs: number): Offsets {
+  const [beforeMs, afterMs] = [readOffsetMs(format, fromMs), readOffsetMs(format, toMs - 1_000)]
+  if (beforeMs === afterMs) return { beforeMs, changeMs: toMs, afterMs }
+  return { beforeMs, changeMs: firstSecond(fromMs, toMs, ms => readOffsetMs(format, ms) !== beforeMs), afterMs }
+}
+
+/** The first full second after `fromMs` of which `isThere` holds, as it does of all later ones. */
+function firstSecond(fromMs: number, toMs: number, isThere: (ms: number) => boolean): number {
+  let [from, to] = [fromMs, toMs]
+  while (to - from > 1_000) {
+    const middle = from + Math.floor((to - from) / 2_000) * 1_000
+    if (isThere(middle)) to = middle
+    else from = middle
+  }
+  return to
 }
 
 function zoneOf(timeZone: string): Zone {
   const known = zones.get(timeZone)
   if (known !== undefined) return known
   if (zones.size >= ZONES_MAX) zones.clear()
-  const zone = { format: makeFormat(timeZone), offsets: new Map() }
+  const zone: Zone = { format: makeFormat(timeZone), offsets: new Map() }
   zones.set(timeZone, zone)
   return zone
 }
