@@ -74,13 +74,26 @@ const pick = v.pipe(
 export const httpRequestInput = v.pipe(
   v.strictObject({
     method: v.picklist(httpMethods, `Must be one of ${httpMethods.join(', ')}`),
-    url,
-    headers: v.optional(headers, {}),
-    /** Any JSON; a text goes as it is. */
-    body: v.optional(v.unknown(), null),
-    timeout: v.optional(timeout),
-    pick: v.optional(pick),
-    accept_errors: v.optional(v.boolean(), false),
+    url: v.pipe(url, v.description('Of the web, and public')),
+    headers: v.optional(
+      v.pipe(
+        headers,
+        v.description('Each a text, or {"secret": NAME, "prefix"?: TEXT} for a secret of yours; 20 at most'),
+      ),
+      {},
+    ),
+    body: v.optional(v.pipe(v.unknown(), v.description('JSON, or a text, which goes as it is; a GET has none')), null),
+    timeout: v.optional(v.pipe(timeout, v.description('For the whole answer, 30s at most; 10s where it is left out'))),
+    pick: v.optional(
+      v.pipe(
+        pick,
+        v.description('Names, each with the place in the answer that it stands for, like data.items.0.price'),
+      ),
+    ),
+    accept_errors: v.optional(
+      v.pipe(v.boolean(), v.description('Whether an answer of 400 and more is a value like any other')),
+      false,
+    ),
   }),
   v.check(({ method, body }) => method !== 'GET' || body === null, 'A GET has no body'),
 )

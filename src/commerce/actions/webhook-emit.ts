@@ -19,8 +19,15 @@ export const webhookEmitInput = v.strictObject({
   event: v.pipe(
     eventName,
     v.check(name => !name.startsWith('webhook.'), 'Names that begin with "webhook." are ours'),
+    v.description('What happened, in words of yours'),
   ),
-  data: v.optional(v.custom<Readonly<Record<string, Json>>>(isObject, 'Must be an object'), {}),
+  data: v.optional(
+    v.pipe(
+      v.custom<Readonly<Record<string, Json>>>(isObject, 'Must be an object'),
+      v.description('What there is to say of it'),
+    ),
+    {},
+  ),
 })
 
 function isObject(value: unknown): boolean {
