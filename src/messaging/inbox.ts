@@ -3,7 +3,7 @@ import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
 
 /** What can wait for a conversation's turn besides a customer's message. */
-export type InboxKind = 'timer' | 'result' | 'handoff' | 'resume' | 'close'
+export type InboxKind = 'timer' | 'result' | 'handoff' | 'resume' | 'close' | 'agent_message' | 'move'
 
 const insertRow = statement({
   name: 'inbox_post',

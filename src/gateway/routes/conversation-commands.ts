@@ -1,28 +1,32 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { isActiveSeller } from '../../commerce/sellers.ts'
+import { suggestion } from '../../flow/finding.ts'
+import { ID_LENGTH_MAX } from '../../flow/limits.ts'
 import type { Caller } from '../../identity/callers.ts'
 import { invalid } from '../../lib/check-fields.ts'
 import { assignConversation } from '../../messaging/assign.ts'
+import { findFlowVersion } from '../../messaging/flow-versions.ts'
 import { type InboxKind, postToInbox } from '../../messaging/inbox.ts'
 import type { Conversation } from '../../messaging/list-conversations.ts'
 import { retryMail } from '../../messaging/mail-trouble.ts'
-import { messageEvent } from '../../messaging/news.ts'
-import { refuseUnsendable } from '../../messaging/refuse-unsendable.ts'
-import { refuseUnsendableMedia } from '../../messaging/refuse-unsendable-media.ts'
-import { queueMessage, reachOf } from '../../messaging/send.ts'
 import type { FeedEvent } from '../../stores/feed.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
+import { refuseHeld } from '../claim-conversation.ts'
 import { openConversation, seenConversation } from '../conversation-access.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
-import { outboundContent } from '../outbound.ts'
 import type { Parts } from '../parts.ts'
 import { text, uuid } from '../schemas.ts'
 import { body, describe, idempotent, idOf, makeGuard } from '../steps.ts'
 
 const accepted = named('Accepted', v.strictObject({ conversation_id: uuid }))
+const handoff = v.strictObject({
+  note: v.optional(text(1_000, 0), ''),
+  seller_id: v.optional(v.nullable(uuid)),
+  force: v.pipe(v.optional(v.boolean(), false), v.description('Takes it from another person too')),
+})
 const tag = 'Conversations'
 
 /** What is left in a conversation's mailbox, and what that has changed already. */
@@ -61,66 +65,45 @@ export function conversationCommandRoutes(parts: Parts): Hono<Env> {
     },
   )
   app.post(
-    '/:id/messages',
-    describe({
-      id: 'sendConversationMessage',
-      tag,
-      summary: 'Write to the customer',
-      description: 'The bot goes on as it was: take the conversation over first where it should be silent.',
-      answers: { 202: v.strictObject({ message_id: uuid }) },
-      errors: ['not_found', 'conflict', 'window_closed', 'customer_opted_out'],
-    }),
-    may('conversations:write'),
-    idempotent,
-    body(v.strictObject({ content: outboundContent })),
-    async context => {
-      const [conversationId, { content }] = [idOf(context), context.req.valid('json')]
-      const response = await answerChange(parts, context, 202, async (tx, caller, record) => {
-        const { bot_id: botId } = await openConversation(tx, caller, conversationId)
-        await refuseUnsendableMedia(tx, caller, content)
-        const reach = await reachOf(tx, caller.tenantId, conversationId)
-        refuseUnsendable(reach, content, parts.clock.now())
-        const message = {
-          ...{ tenantId: caller.tenantId, conversationId, botId, content },
-          source: caller.kind === 'user' ? ('agent' as const) : ('api' as const),
-          windowExpiresAt: reach.windowExpiresAt,
-          nowMs: parts.clock.now(),
-        }
-        const queued = await queueMessage(tx, ids, message)
-        record({
-          action: 'message.queued',
-          ...changeOf(conversationId, { message_id: queued.id, content }),
-          events: [messageEvent(conversationId, queued)],
-        })
-        return { message_id: queued.id }
-      })
-      bus.publish('outbox')
-      return response
-    },
-  )
-  app.post(
     '/:id/handoff',
-    describe(command('handOffConversation', 'Take the conversation over from the bot')),
+    describe(
+      command(
+        'handOffConversation',
+        'Take the conversation over from the bot',
+        'One that another person has is refused, unless `force` is true.',
+      ),
+    ),
     may('conversations:write'),
     idempotent,
-    body(v.strictObject({ note: v.optional(text(1_000, 0), ''), seller_id: v.optional(v.nullable(uuid)) }), {
-      mayBeEmpty: true,
-    }),
+    body(handoff, { mayBeEmpty: true }),
     async context => {
-      const { note, seller_id } = context.req.valid('json')
-      return await post(context, 'handoff', async (tx, caller, conversation) => ({
-        body: { note, agent_id: caller.id },
-        ...(await assign(tx, caller, conversation, seller_id)),
-      }))
+      const { note, seller_id, force } = context.req.valid('json')
+      return await post(context, 'handoff', async (tx, caller, conversation) => {
+        if (!force) await refuseHeld(tx, caller, conversation)
+        return { body: { note, agent_id: caller.id }, ...(await assign(tx, caller, conversation, seller_id)) }
+      })
     },
   )
   app.post(
     '/:id/resume',
-    describe(command('resumeConversation', 'Give the conversation back to the bot')),
+    describe(
+      command(
+        'resumeConversation',
+        'Give the conversation back to the bot',
+        'It asks again what it waited for, or goes on at the `step` that is given: one of the flow that the conversation ' +
+          'is in, or was in last, in the version that it runs.',
+      ),
+    ),
     may('conversations:write'),
     idempotent,
-    body(v.strictObject({}), { mayBeEmpty: true }),
-    async context => await post(context, 'resume', async (_tx, caller) => ({ body: { agent_id: caller.id } })),
+    body(v.strictObject({ step: v.optional(text(ID_LENGTH_MAX)) }), { mayBeEmpty: true }),
+    async context => {
+      const { step } = context.req.valid('json')
+      return await post(context, 'resume', async (tx, caller, conversation) => {
+        if (step !== undefined) await refuseUnknownStep(tx, caller, conversation, step)
+        return { body: { agent_id: caller.id, ...(step !== undefined && { step }) } }
+      })
+    },
   )
   app.post(
     '/:id/close',
@@ -161,9 +144,27 @@ function changeOf(id: string, after: object) {
   return { resource: 'conversations' as const, id, before: null, after }
 }
 
-function command(id: string, summary: string) {
-  const description = 'Done by the next turn of the conversation, a moment later.'
+function command(id: string, summary: string, more = '') {
+  const description = `Done by the next turn of the conversation, a moment later. ${more}`.trim()
   return { id, tag, summary, description, answers: { 202: accepted }, errors: ['not_found', 'conflict'] as const }
+}
+
+/** The steps are those of the flow on top, in the version that the run is in, or the last one was. */
+async function refuseUnknownStep(
+  tx: Transaction,
+  { tenantId }: Caller,
+  { flow_id, flow_version }: Conversation,
+  step: string,
+): Promise<void> {
+  if (flow_id === null || flow_version === null)
+    throw invalid([{ path: 'step', message: 'The conversation was in no flow yet: leave this out' }])
+  const version = await findFlowVersion(tx, tenantId, flow_id, flow_version)
+  if (version === undefined)
+    throw invalid([{ path: 'step', message: 'The flow that the conversation was in is gone: leave this out' }])
+  const { name, steps } = version.document
+  if (Object.hasOwn(steps, step)) return
+  const near = suggestion(step, Object.keys(steps))
+  throw invalid([{ path: 'step', message: `Is no step of the flow "${name}"${near}` }])
 }
 
 /**

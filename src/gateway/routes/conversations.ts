@@ -17,6 +17,7 @@ import { inTenant, type Parts, readInTenant } from '../parts.ts'
 import { json, jsonObject, searchText, time, uuid } from '../schemas.ts'
 import { describe, idOf, makeGuard, query } from '../steps.ts'
 import { conversationCommandRoutes } from './conversation-commands.ts'
+import { conversationMessageRoutes } from './conversation-messages.ts'
 
 const status = v.picklist(conversationStatuses, `Must be one of ${conversationStatuses.join(', ')}`)
 const conversation = named(
@@ -191,5 +192,6 @@ export function conversationRoutes(parts: Parts): Hono<Env> {
     },
   )
   app.route('/', conversationCommandRoutes(parts))
+  app.route('/', conversationMessageRoutes(parts))
   return app
 }
