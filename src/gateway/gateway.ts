@@ -23,6 +23,7 @@ import { botRoutes } from './routes/bots.ts'
 import { conversationRoutes } from './routes/conversations.ts'
 import { customerRoutes } from './routes/customers.ts'
 import { failedMessageRoutes } from './routes/failed-messages.ts'
+import { flowTemplateRoutes } from './routes/flow-templates.ts'
 import { flowRoutes } from './routes/flows.ts'
 import { meRoutes, passwordRoutes } from './routes/me.ts'
 import { mediaRoutes } from './routes/media.ts'
@@ -101,6 +102,7 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/audit', auditRoutes(parts))
   app.route('/api/bots', botRoutes(parts))
   app.route('/api/flows', flowRoutes(parts))
+  app.route('/api/flow-templates', flowTemplateRoutes(parts))
   app.route('/api/conversations', conversationRoutes(parts))
   app.route('/api/failed-messages', failedMessageRoutes(parts))
   app.route('/api/media', mediaRoutes(parts))

@@ -32,11 +32,15 @@ export type SessionOptions = {
   readonly secret: string
 }
 
-/** Makes a tenant with its owner, both or neither, and logs the owner in. `email_taken`: by a user of any tenant. */
+/**
+ * Makes a tenant with its owner, both or neither, and logs the owner in. `furnish` puts what a new tenant begins with into
+ * it, in the same transaction. `email_taken`: by a user of any tenant.
+ */
 export async function register(
   options: SessionOptions,
   given: { readonly tenant_name: string; readonly name: string; readonly email: string; readonly password: string },
   origin: Origin,
+  furnish: (tx: Transaction, tenantId: string) => Promise<void>,
 ): Promise<{ readonly kind: 'registered'; readonly session: Session } | { readonly kind: 'email_taken' }> {
   const { database, ids } = options
   const [tenantId, userId] = [ids.next(), ids.next()]
@@ -46,6 +50,7 @@ export async function register(
     const session = await database.transaction({ role: 'app', tenantId }, async tx => {
       await addTenant(tx, { id: tenantId, name: given.tenant_name })
       await addUser(tx, { tenantId, id: userId, name: given.name, email, passwordHash, role: 'owner' })
+      await furnish(tx, tenantId)
       const opened = await logIn(tx, options, { tenantId, userId })
       const { tenant: after } = opened
       const entry = { action: 'tenant.created', resource: 'tenant', id: tenantId, before: null, after }

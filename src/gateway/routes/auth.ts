@@ -6,7 +6,10 @@ import { login, logout, recordFailedLogin, refresh, register, type SessionOption
 import { acceptInvite, openInvite } from '../../identity/set-password.ts'
 import { normalizeEmail } from '../../identity/users.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
+import { installReadyFlows } from '../../messaging/ready-flows/install.ts'
+import { type Language, languages, saveSettings, settingsDefault } from '../../messaging/tenant-settings.ts'
 import { originOf } from '../change.ts'
+import { flowHandlers } from '../flow-faults.ts'
 import { named } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import type { Parts } from '../parts.ts'
@@ -28,7 +31,18 @@ const session = named(
   }),
 )
 
-const registration = v.strictObject({ tenant_name: text(100), name: text(100), email, password: newPassword })
+const registration = v.strictObject({
+  tenant_name: text(100),
+  name: text(100),
+  email,
+  password: newPassword,
+  language: v.optional(
+    v.pipe(
+      v.picklist(languages, `Must be one of ${languages.join(', ')}`),
+      v.description('Of the flows that the tenant begins with, and of what bots say by themselves'),
+    ),
+  ),
+})
 const credentials = v.strictObject({ email: text(254), password: text(1_024) })
 const refreshToken = v.strictObject({ refresh_token: text(500) })
 const acceptance = v.strictObject({ token: text(500), password: newPassword, name: v.optional(text(100)) })
@@ -47,6 +61,8 @@ export function authRoutes(parts: Parts): Hono<Env> {
       id: 'register',
       tag,
       summary: 'Make a new tenant and its owner',
+      description:
+        'It begins with the ready flows of its language; without one it is that of `Accept-Language`, else es.',
       answers: { 201: session },
       errors: ['conflict', 'too_many_requests'],
     }),
@@ -55,7 +71,11 @@ export function authRoutes(parts: Parts): Hono<Env> {
       const given = context.req.valid('json')
       mustBeStrong('password', given.password, [given.email, given.name, given.tenant_name])
       await limits.admitRegistration(context)
-      const registered = await register(options, given, originOf(parts, context))
+      const language = given.language ?? acceptedLanguage(context.req.header('accept-language'))
+      const registered = await register(options, given, originOf(parts, context), async (tx, tenantId) => {
+        await saveSettings(tx, tenantId, { ...settingsDefault, language })
+        await installReadyFlows(tx, parts.ids, { tenantId, language, handlers: flowHandlers })
+      })
       if (registered.kind === 'registered') return context.json(registered.session, 201)
       throw new AppError('conflict', 'This e-mail address has an account: log in, or use another.', [
         { path: 'email', message: 'Is taken' },
@@ -168,4 +188,10 @@ export function noteFailedLogin(parts: Parts, context: Context<Env>, account: Ac
     .isFirst(`login_failed:${account.user.id}`, failedLoginMs)
     .then(isFirst => (isFirst ? recordFailedLogin(options, account, origin) : undefined))
     .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'a login that failed was not noted'))
+}
+
+/** The first of the languages that a browser asks for which there is here. */
+function acceptedLanguage(header: string | undefined): Language {
+  const asked = (header ?? '').split(',').map(part => part.trim().slice(0, 2).toLowerCase())
+  return asked.flatMap(code => languages.find(language => language === code) ?? [])[0] ?? settingsDefault.language
 }

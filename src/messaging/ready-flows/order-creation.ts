@@ -1,5 +1,5 @@
 import type { DraftDocument } from '../flows.ts'
-import { choose, message, retryOf, rowsOf, text, timeout } from './parts.ts'
+import { cartLines, choose, message, retryOf, rowsOf, text, timeout } from './parts.ts'
 import type { ReadyTexts } from './texts.ts'
 
 /** Products go into a cart, one after the other; the cart is shown, confirmed and becomes an order, or is emptied. */
@@ -76,7 +76,7 @@ export function orderCreation(t: ReadyTexts['order']): DraftDocument {
         type: 'question',
         content: {
           type: 'buttons',
-          text: t.cart,
+          text: t.cart.replace('{{lines}}', cartLines),
           buttons: [
             { id: 'confirm', title: t.confirm },
             { id: 'more', title: t.more_items },

@@ -31,3 +31,7 @@ export function rowsOf(variable: string, extra: readonly ExtraRow[] = []): strin
   })
   return `{{${[products, ...more].join(' + ')}}}`
 }
+
+/** The lines of the cart, in the language of the business: "2 × Café: 5,00 EUR". */
+export const cartLines =
+  '{{cart.items.map(i, string(i.quantity) + " × " + i.name + ": " + money(i.line_minor, cart.currency)).join("\\n")}}'

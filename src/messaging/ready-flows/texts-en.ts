@@ -58,7 +58,7 @@ export const en = {
     quantity_retry: 'Please write a number from 1 to 99.',
     short: 'Sorry, we do not have that many of {{product.name}} left. Try fewer, or choose something else.',
     failed: '{{product.name}} could not be added. Please choose something else.',
-    cart: 'Your order:\n{{cart.text}}\n\nTotal: {{money(cart.total_minor, cart.currency)}}',
+    cart: 'Your order:\n{{lines}}\n\nTotal: {{money(cart.total_minor, cart.currency)}}',
     confirm: 'Confirm',
     more_items: 'Add more',
     cancel: 'Cancel',

@@ -58,7 +58,7 @@ export const es = {
     quantity_retry: 'Escribe un número del 1 al 99, por favor.',
     short: 'Vaya, de {{product.name}} no nos queda tanto. Prueba con menos, o elige otra cosa.',
     failed: 'No se pudo añadir {{product.name}}. Elige otra cosa, por favor.',
-    cart: 'Tu pedido:\n{{cart.text}}\n\nTotal: {{money(cart.total_minor, cart.currency)}}',
+    cart: 'Tu pedido:\n{{lines}}\n\nTotal: {{money(cart.total_minor, cart.currency)}}',
     confirm: 'Confirmar',
     more_items: 'Añadir más',
     cancel: 'Cancelar',

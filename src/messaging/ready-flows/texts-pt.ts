@@ -59,7 +59,7 @@ export const pt = {
     quantity_retry: 'Escreva um número de 1 a 99, por favor.',
     short: 'Puxa, de {{product.name}} não temos tanto. Tente menos, ou escolha outra coisa.',
     failed: 'Não foi possível adicionar {{product.name}}. Escolha outra coisa, por favor.',
-    cart: 'Seu pedido:\n{{cart.text}}\n\nTotal: {{money(cart.total_minor, cart.currency)}}',
+    cart: 'Seu pedido:\n{{lines}}\n\nTotal: {{money(cart.total_minor, cart.currency)}}',
     confirm: 'Confirmar',
     more_items: 'Adicionar mais',
     cancel: 'Cancelar',
