@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import type { RoleName } from './app.ts'
+import type { ReplayOptions } from './commands/run-replay.ts'
 import { readConfig, settings } from './config.ts'
 import { messageOf, UsageError } from './lib/errors.ts'
 import { type Log, makeLog } from './lib/log.ts'
@@ -111,12 +112,20 @@ flow
   })
 flow
   .command('replay')
-  .argument('<CONVERSATION_ID>', 'the id of a conversation')
-  .description('fold the events of a conversation, and compare with its stored state')
-  .action(async (conversationId: string) => {
-    const { replayConversation } = await import('./commands/replay-conversation.ts')
+  .argument('[CONVERSATION_ID]', 'the id of a conversation; without it, the newest that were in --flow')
+  .description('tell a conversation turn by turn and hold its events against its stored state, or play it in a draft')
+  .option('--events', 'its events as they are stored, instead of words')
+  .option('--json', 'one JSON document, instead of words')
+  .option(
+    '--against <DRAFT>',
+    'say where it would go otherwise in a flow document (a file), or in the draft of a flow (its id)',
+  )
+  .option('--flow <FLOW_ID>', 'the flow that the draft replaces; without it, the one of its name')
+  .option('--last <N>', 'how many conversations, where no CONVERSATION_ID is given', '100')
+  .action(async (conversationId: string | undefined, options: ReplayOptions) => {
+    const { runReplay } = await import('./commands/run-replay.ts')
     const { config, log } = configure('warn')
-    process.exitCode = (await replayConversation(config, log, conversationId, print)) ? 0 : 1
+    process.exitCode = (await runReplay(config, log, { conversationId, ...options }, print)) ? 0 : 1
   })
 
 const tenant = program.command('tenant').description('list the tenants, or limit what one may ask of the API')

@@ -23,8 +23,13 @@ export type Difference = {
   readonly after: Told | null
 }
 
-/** An event, and the turn in which it happened; turns count from 1, on each side. */
-export type Told = { readonly turn: number; readonly at: number; readonly event: ConversationEvent }
+/** An event, and the turn in which it happened (they count from 1, on each side); `content` is what was sent with it. */
+export type Told = {
+  readonly turn: number
+  readonly at: number
+  readonly event: ConversationEvent
+  readonly content: OutboundContent | null
+}
 
 /** What the same message says in other words. */
 export type ReplyDifference = {
@@ -55,7 +60,8 @@ export function compareReplay(
   replay: Replay,
   sentBefore: (messageId: string) => OutboundContent | undefined,
 ): Comparison {
-  const [before, after] = [tellAll(history), tellAll(replay.turns)]
+  const before = tellAll(history).map(told => ({ ...told, content: sentBefore(messageIdOf(told.event)) ?? null }))
+  const after = withReplies(tellAll(replay.turns), replay)
   const index = before.findIndex((one, at) => !isSame(one.event, after[at]?.event))
   const common = index === -1 ? before.length : index
   const ends = { before: endingOf(before), after: endingOf(after) }
@@ -66,7 +72,7 @@ export function compareReplay(
     verdict: untold !== null ? 'untold' : isDifferent ? 'different' : 'same',
     untold,
     first: first.before === null && first.after === null ? null : first,
-    replies: otherWords(before.slice(0, common), replay.turns, sentBefore),
+    replies: otherWords(before.slice(0, common), after),
     ends,
   }
 }
@@ -76,7 +82,7 @@ const leftOut: ReadonlySet<string> = new Set(['flow.moved', 'flow.move_refused']
 
 function tellAll(turns: readonly (HistoryTurn | ReplayedTurn)[]): Told[] {
   return turns.flatMap(({ at, events }, index) =>
-    events.filter(event => !leftOut.has(event.type)).map(event => ({ turn: index + 1, at, event })),
+    events.flatMap(event => (leftOut.has(event.type) ? [] : [{ turn: index + 1, at, event, content: null }])),
   )
 }
 
@@ -119,18 +125,19 @@ function endingOf(told: readonly Told[]): Ending {
   return { status: state.status, waits_for, ended, step: run?.step ?? null, actions: [...calls.values()] }
 }
 
-/** The n-th event that sends goes with the n-th reply, on both sides. */
-function otherWords(
-  before: readonly Told[],
-  turns: readonly ReplayedTurn[],
-  sentBefore: (messageId: string) => OutboundContent | undefined,
-): ReplyDifference[] {
+/** The n-th event that sends goes with the n-th reply. */
+function withReplies(told: readonly Told[], { turns }: Replay): Told[] {
   const replies = turns.flatMap(turn => turn.replies)
-  const sending = before.map(told => told.event).filter(event => SENDING_EVENTS.has(event.type))
-  return sending
-    .flatMap((event, index): ReplyDifference[] => {
-      const [old, now] = [sentBefore(messageIdOf(event)), replies[index]]
-      if (old === undefined || now === undefined || canonical(old) === canonical(now)) return []
+  let sent = 0
+  return told.map(one => (SENDING_EVENTS.has(one.event.type) ? { ...one, content: replies[sent++] ?? null } : one))
+}
+
+/** Both sides have the same events so far. */
+function otherWords(before: readonly Told[], after: readonly Told[]): ReplyDifference[] {
+  return before
+    .flatMap(({ event, content: old }, index): ReplyDifference[] => {
+      const now = after[index]?.content ?? null
+      if (old === null || now === null || canonical(old) === canonical(now)) return []
       return [{ step: 'step' in event.data ? (event.data.step ?? null) : null, before: old, after: now }]
     })
     .slice(0, repliesMax)
