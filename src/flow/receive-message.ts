@@ -4,13 +4,12 @@ import { type Call, emit } from './call.ts'
 import { heedConsent } from './consent.ts'
 import type { InboundContent } from './content.ts'
 import { answer } from './continue-run.ts'
-import type { Choice } from './events.ts'
 import { heedWord, meantWord } from './global-words.ts'
 import { awaitAgent } from './handoff-run.ts'
+import { exactChoice } from './read-choice.ts'
 import { withStep } from './run.ts'
 import { candidates, type FlowVersion, startTriggered } from './start-flow.ts'
 import type { ConversationState, Waiting } from './state.ts'
-import { foldWords } from './words.ts'
 
 /** A message of the customer, and the bot's flows, the main one first. */
 export type Message = {
@@ -56,15 +55,8 @@ type WaitingFor<TKind extends Waiting['kind']> = Extract<Waiting, { kind: TKind 
 /** What the question offers is chosen even where it is such a word as "menu"; a word goes before any other answer. */
 function takeAnswer(call: Call, waiting: WaitingFor<'answer'>, message: Message, word: WordKind | null): void {
   const { content, flows } = message
-  const isHeeded = word !== null && !writesChoice(waiting.choices, content) && heedWord(call, word, flows)
+  const isHeeded = word !== null && exactChoice(content, waiting.choices) === undefined && heedWord(call, word, flows)
   if (!isHeeded) answer(call, waiting, content)
-}
-
-/** Whether a text is the title or the number of one of the choices. */
-function writesChoice(choices: readonly Choice[], content: InboundContent): boolean {
-  if (content.type !== 'text') return false
-  const words = foldWords(content.text)
-  return readAsTapped(content, choices) !== content || choices.some(choice => foldWords(choice.title) === words)
 }
 
 /** A wait with a branch for messages goes there; another one ends where a message starts a flow. */

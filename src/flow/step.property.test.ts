@@ -1,110 +1,18 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 import * as v from 'valibot'
-import { checkFlow } from './check.ts'
 import { outboundContentSchema } from './content.ts'
-import { context, handlers, libraryOf } from './conversation.fixture.ts'
+import { libraryOf } from './conversation.fixture.ts'
 import { type ConversationEvent, EVENT_VERSIONS, SENDING_EVENTS } from './events.ts'
-import type { FlowLibrary } from './library.ts'
 import { STEPS_PER_CALL_MAX } from './limits.ts'
-import {
-  type Move,
-  randomFlow,
-  randomMoves,
-  randomSurroundings,
-  type Surroundings,
-  steadyMoves,
-} from './random-flows.fixture.ts'
-import { applyEvent, type ConversationState, foldEvents, initialState } from './state.ts'
-import { type Context, type Input, type StepResult, step } from './step.ts'
+import { randomFlow } from './random-flows.fixture.ts'
+import { play, randomMoves, randomSurroundings, type Turn, tokenIn } from './random-moves.fixture.ts'
+import { applyEvent, foldEvents, initialState } from './state.ts'
+import { step } from './step.ts'
 
-const names = ['Main', 'Sub']
 const twoFlows = [randomFlow('Main', ['Sub', 'Main']), randomFlow('Sub', ['Sub'])] as const
 /** Two flows, and a second version of each. */
 const flows = fc.tuple(...twoFlows, ...twoFlows)
-
-function toInput(move: Move, state: ConversationState): Input | null {
-  const waiting = state.run?.waiting ?? null
-  const message = { kind: 'message', message_id: `m${state.seq}`, flows: botFlows } as const
-  switch (move.kind) {
-    case 'text':
-      return { ...message, content: { type: 'text', text: move.text } }
-    case 'tap': {
-      const choices = waiting?.kind === 'answer' ? waiting.choices : []
-      const { id, title } = choices[move.index] ?? { id: 'gone', title: 'Gone' }
-      return { ...message, content: { type: 'choice', id, title } }
-    }
-    case 'photo':
-      return { ...message, content: { type: 'image', media_id: '1', mime_type: 'image/png' } }
-    case 'timer':
-      return { kind: 'timer', token: (move.isLate ? null : tokenIn(state)) ?? 'q-1' }
-    case 'succeed':
-    case 'fail': {
-      const call_id = waiting?.kind === 'action' && !move.isLate ? waiting.call_id : 'a-1'
-      const failure = { ok: false, code: 'failed', message: 'it failed' } as const
-      const result = move.kind === 'fail' ? failure : ({ ok: true, value: { number: 7, list: [1, 0.5] } } as const)
-      return { kind: 'action_result', call_id, result }
-    }
-    case 'handoff':
-      return { kind: 'handoff', note: '', agent_id: 'u1' }
-    case 'resume':
-      return { kind: 'resume' }
-    case 'resume_at':
-      return { kind: 'resume', step: move.step }
-    case 'close':
-      return { kind: 'close', reason: 'done' }
-    case 'move':
-      return move
-    case 'agent_message':
-      return { ...move, message_id: `a${state.seq}`, agent_id: null, source: 'phone' }
-    case 'later':
-    case 'elsewhere':
-      return null
-  }
-}
-
-const botFlows = [
-  { flow_id: 'Main', version: 1 },
-  { flow_id: 'Sub', version: 1 },
-]
-
-/** The token of whatever waits in a state, told from its parts and not by the engine. */
-function tokenIn({ status, run, timer }: ConversationState): string | null {
-  if (status === 'waiting' || status === 'agent') return timer?.token ?? null
-  const waiting = status === 'bot' ? run?.waiting : undefined
-  const isTimed = waiting?.kind === 'wait' || (waiting?.kind === 'answer' && waiting.timeout_ms !== null)
-  return isTimed ? waiting.token : null
-}
-
-type Turn = {
-  readonly before: ConversationState
-  readonly input: Input
-  readonly context: Context
-  readonly result: StepResult
-}
-
-/** Plays the moves as a caller does: the clock goes on, each message opens the window, consent counts from then on. */
-function play(library: FlowLibrary, moves: readonly Move[], around: Surroundings): readonly Turn[] {
-  const turns: Turn[] = []
-  let state = initialState
-  let now = context.now
-  let window_expires_at = around.windowMs === null ? null : 0
-  let opted_out = false
-  for (const move of moves) {
-    const input = toInput(move, state)
-    now += move.kind === 'later' ? 90_000_000 : 1_000
-    if (move.kind === 'elsewhere') opted_out = !opted_out
-    if (input === null) continue
-    if (input.kind === 'message' && around.windowMs !== null) window_expires_at = now + around.windowMs
-    const customer = { ...context.customer, opted_out }
-    const given = { ...context, now, window_expires_at, customer, business: around.business }
-    const result = step(library, state, input, given)
-    for (const effect of result.effects) if (effect.kind === 'consent') opted_out = effect.opted === 'out'
-    turns.push({ before: state, input, context: given, result })
-    state = result.state
-  }
-  return turns
-}
 
 /** Holds for any documents of the right shape, and for a few thousand of them. */
 function forAll(runs: number, check: (turns: readonly Turn[]) => void): void {
@@ -121,15 +29,12 @@ const eventsOf = (turns: readonly Turn[]) => turns.flatMap(turn => turn.result.e
 describe('whatever the flow and whatever happens', () => {
   test('the events fold to the state, after every call and after a trip through JSON', () => {
     forAll(500, turns => {
-      const events: ConversationEvent[] = []
-      for (const { result } of turns) {
-        events.push(...result.events)
-        expect(foldEvents(events)).toEqual(result.state)
-        expect(result.state.seq).toBe(events.length)
-      }
+      const events = eventsOf(turns)
+      for (const { before, result } of turns) expect(result.events.reduce(applyEvent, before)).toEqual(result.state)
       const stored: readonly ConversationEvent[] = JSON.parse(JSON.stringify(events))
       const state = turns.at(-1)?.result.state ?? initialState
       expect(foldEvents(stored)).toStrictEqual(state)
+      expect(state.seq).toBe(events.length)
       expect(JSON.parse(JSON.stringify(state))).toStrictEqual(state)
     })
   })
@@ -264,74 +169,4 @@ describe('whatever the flow and whatever happens', () => {
 
 function stepOf({ data }: ConversationEvent): string | null {
   return 'step' in data ? (data.step ?? null) : null
-}
-
-describe('a flow that the checker lets pass', () => {
-  const NEVER = [
-    'does not exist',
-    'is no question',
-    'is no action',
-    'is no wait',
-    'is no handoff',
-    'without waiting',
-    'is not published',
-    'Unexpected token',
-    'closes it',
-    'No such key: nmae',
-  ]
-
-  test('fails for none of the reasons that the checker excludes', () => {
-    let checked = 0
-    let failed = 0
-    fc.assert(
-      fc.property(fc.tuple(...twoFlows), steadyMoves, randomSurroundings, (documents, moves, around) => {
-        const results = documents.map(document => checkFlow(document, { handlers, flows: new Set(names) }))
-        if (results.some(result => !result.ok)) return
-        checked++
-        const warnings = results.flatMap(result => (result.ok ? result.warnings : []))
-        const mayBeUnset = warnings.some(warning => warning.code === 'unset_variable')
-        const never = mayBeUnset ? NEVER : [...NEVER, 'has no value yet']
-        for (const event of eventsOf(play(libraryOf(...documents), moves, around))) {
-          if (event.type !== 'flow.failed') continue
-          failed++
-          for (const reason of never) expect(event.data.message).not.toContain(reason)
-        }
-      }),
-      { numRuns: 2_000 },
-    )
-    // Were hardly any flow to pass, or none of them to fail, this test would have seen nothing.
-    expect(checked).toBeGreaterThan(100)
-    expect(failed).toBeGreaterThan(0)
-  }, 30_000)
-})
-
-describe('the checker', () => {
-  test('answers whatever it is given', () => {
-    fc.assert(
-      fc.property(fc.anything(), document => {
-        expect(checkFlow(document, { handlers }).ok).toBe(false)
-      }),
-      { numRuns: 500 },
-    )
-  })
-
-  test('answers a document with any one place changed, and what it passes compiles and runs', () => {
-    const changed = fc.tuple(randomFlow('Main', ['Sub']), fc.nat(), fc.jsonValue({ maxDepth: 2 }))
-    fc.assert(
-      fc.property(changed, randomMoves, randomSurroundings, ([document, place, value], moves, around) => {
-        const spoilt = spoil(document, place, value)
-        const result = checkFlow(spoilt, { handlers })
-        if (!result.ok) return expect(result.findings.length).toBeGreaterThan(0)
-        play(libraryOf(result.document), moves, around)
-      }),
-      { numRuns: 1_000 },
-    )
-  })
-})
-
-/** A copy with the value at one place, the `place`-th in the order of its JSON, replaced. */
-function spoil(document: unknown, place: number, value: unknown): unknown {
-  const count = JSON.stringify(document, (_, item) => item).match(/[:[,]/g)?.length ?? 1
-  let at = place % count
-  return JSON.parse(JSON.stringify(document), (_, item) => (at-- === 0 ? value : item))
 }
