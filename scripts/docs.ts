@@ -16,6 +16,7 @@ import { makeMemoryBus } from '../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../src/stores/postgres/database.ts'
 import { actionsPage } from './actions-page.ts'
+import { expressionsPage } from './expressions-page.ts'
 import { page, table } from './markdown.ts'
 
 const reference = join(import.meta.dirname, '../docs/reference')
@@ -24,6 +25,7 @@ mkdirSync(reference, { recursive: true })
 write('settings.md', settingsPage())
 write('errors.md', errorsPage())
 write('metrics.md', await metricsPage())
+write('expressions.md', expressionsPage())
 write('actions.md', await actionsPage())
 write('openapi.json', await openApi())
 

@@ -64,6 +64,11 @@ function lengthOf(value: unknown): number {
   return Array.isArray(value) ? value.length : 0
 }
 
+/** How a function is written: `money(minor, currency?, language?)`. */
+export function usageOf({ name, parameters }: CelFunction): string {
+  return `${name}(${parameters.map(parameter => `${parameter.name}${parameter.isOptional ? '?' : ''}`).join(', ')})`
+}
+
 /** What a value is, in words: "a text". */
 export function kindOf(value: unknown): string {
   switch (typeof value) {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { functionGroups, usageOf } from './cel-functions.ts'
+import { usageOf } from './cel-function.ts'
+import { functionGroups } from './cel-functions.ts'
 import { checkExpression, ExpressionError, parseExpression } from './expression.ts'
 import { costOf, evaluate, names, scopeWith } from './expressions.fixture.ts'
 

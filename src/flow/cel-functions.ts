@@ -1,6 +1,6 @@
 import type { Environment } from '@marcbachmann/cel-js'
 import { dateFunctions } from './cel-dates.ts'
-import type { CelFunction, Parameter } from './cel-function.ts'
+import { type CelFunction, type Parameter, usageOf } from './cel-function.ts'
 import { listFunctions } from './cel-lists.ts'
 import { moneyFunctions } from './cel-money.ts'
 import { textFunctions } from './cel-text.ts'
@@ -51,11 +51,6 @@ function combinations(choices: readonly (readonly string[])[]): readonly (readon
     (before, choice) => before.flatMap(types => choice.map(type => [...types, type])),
     [[]],
   )
-}
-
-/** How a function is written: `money(minor, currency?, language?)`. */
-export function usageOf({ name, parameters }: CelFunction): string {
-  return `${name}(${parameters.map(parameter => `${parameter.name}${parameter.isOptional ? '?' : ''}`).join(', ')})`
 }
 
 const NO_OVERLOAD = /^found no matching overload for '(?:(.*)\.)?(\w+)\((.*)\)'$/

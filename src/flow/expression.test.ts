@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'bun:test'
-import { checkExpression, ExpressionError, parseExpression, RESERVED_NAMES, ROOT_NAMES } from './expression.ts'
+import { context } from './conversation.fixture.ts'
+import {
+  checkExpression,
+  ExpressionError,
+  parseExpression,
+  RESERVED_NAMES,
+  ROOT_FIELDS,
+  ROOT_NAMES,
+} from './expression.ts'
 import { evaluate, scopeWith } from './expressions.fixture.ts'
+import { scopeOf } from './scope.ts'
+import { initialState } from './state.ts'
 
 describe('an expression', () => {
   test.each([
@@ -107,5 +117,12 @@ describe('checkExpression', () => {
     expect(checkExpression('business.opne')).toEqual({ problem: 'No such key: opne; did you mean "open"?' })
     expect(checkExpression('customer.tags.size() > 0')).toEqual({ type: 'bool' })
     expect(checkExpression('message.choice_id')).toEqual({ type: 'string' })
+  })
+
+  test('knows of each root just the fields that it has when it runs', () => {
+    const scope = scopeOf(() => initialState, { type: 'text', text: 'hola' }, context)
+    for (const [root, fields] of Object.entries(ROOT_FIELDS)) {
+      expect([root, Object.keys(Object(scope.lookup(root))).sort()]).toEqual([root, Object.keys(fields).sort()])
+    }
   })
 })

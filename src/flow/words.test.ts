@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import * as fc from 'fast-check'
 import { containsWords, foldWords, shorten } from './words.ts'
 
 describe('foldWords', () => {
@@ -18,6 +19,26 @@ describe('foldWords', () => {
   test('folds what is folded to itself', () => {
     for (const text of ['¿Qué tal?', 'İstanbul', 'ﬁn', '한국어'])
       expect(foldWords(foldWords(text))).toBe(foldWords(text))
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), text => {
+        expect(foldWords(foldWords(text))).toBe(foldWords(text))
+      }),
+    )
+  })
+
+  test('sees no difference in capitals, accents, punctuation and spaces', () => {
+    const word = fc.constantFrom('hola', 'mañana', 'açaí', 'pingüino', '17', '🍕')
+    const between = fc.constantFrom(' ', '  ', ', ', '... ', '\n', ' ¡')
+    fc.assert(
+      fc.property(fc.array(fc.tuple(word, between), { minLength: 1, maxLength: 6 }), parts => {
+        const plain = parts.map(([one]) => foldWords(one)).join(' ')
+        const written = parts.map(([one, gap]) => one + gap).join('')
+        for (const text of [written, written.toUpperCase(), written.normalize('NFD'), `¿${written}?`]) {
+          expect(foldWords(text)).toBe(plain)
+        }
+        expect(containsWords(plain, foldWords(parts[0]?.[0] ?? ''))).toBe(true)
+      }),
+    )
   })
 })
 
