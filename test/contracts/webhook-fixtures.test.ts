@@ -36,6 +36,15 @@ const identities: Readonly<Record<string, readonly object[]>> = {
 const contents: Readonly<Record<string, object>> = {
   'message-text': { type: 'text', text: 'Hello, is order 1042 ready?' },
   'message-text-reply': { type: 'text', text: 'Yes, that one' },
+  'message-ad': {
+    ...{ type: 'text', text: 'Hello! Can I get more info on this?' },
+    referral: {
+      ...{ source_type: 'ad', source_id: '120200000000000143', source_url: 'https://fb.me/3cr4Wqq4X' },
+      ...{ headline: 'Bread of the day', body: 'Baked this morning. Write to us.' },
+      click_id: 'ARAkLkA8rmlFeiCktEJQ-QTwRiyYHAFDLMNDBH0CD3qpjd0HR4irJ6LEkR7JwFF4',
+    },
+  },
+  'message-template-button': { type: 'choice', id: 'CONFIRM_1042', title: 'Confirm' },
   'message-button-reply': { type: 'choice', id: 'opt_yes', title: 'Yes' },
   'message-list-reply': { type: 'choice', id: 'slot_morning', title: 'Morning' },
   'message-image': { type: 'image', mime_type: 'image/jpeg', caption: 'Two loaves, please' },

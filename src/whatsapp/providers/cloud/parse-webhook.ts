@@ -11,6 +11,7 @@ import {
   type Webhook,
 } from '../../provider.ts'
 import { contentOr, cut, given } from '../read-content.ts'
+import { referralOf, withReferral } from '../read-referral.ts'
 import { explain } from './errors.ts'
 
 const text = v.string()
@@ -229,7 +230,27 @@ function contentOf(message: Message): InboundContent {
   const errors = v.safeParse(v.array(errorSchema), message.errors)
   const [error] = errors.success ? errors.output : []
   const reason = error === undefined ? '' : `: ${metaError(error).details}`
-  return contentOr(readContent(message), `${message.type}${reason}`)
+  return withReferral(contentOr(readContent(message), `${message.type}${reason}`), referralIn(message))
+}
+
+const referralSchema = v.object({
+  source_type: optionalText,
+  source_id: optionalText,
+  source_url: optionalText,
+  headline: optionalText,
+  body: optionalText,
+  ctwa_clid: optionalText,
+})
+
+/** The ad or the post with a button to WhatsApp that was tapped (developers.facebook.com, "Text messages webhook reference"). */
+function referralIn({ referral }: Message): ReturnType<typeof referralOf> {
+  const parsed = v.safeParse(referralSchema, referral)
+  if (!parsed.success) return undefined
+  const { source_type, source_id, source_url, headline, body, ctwa_clid } = parsed.output
+  return referralOf({
+    ...{ sourceType: source_type, sourceId: source_id, sourceUrl: source_url },
+    ...{ headline, body, clickId: ctwa_clid },
+  })
 }
 
 /** The fields of files; that of a voice message is `voice` where the API runs on a business's own machines. */

@@ -83,20 +83,22 @@ const messageSchema = v.object({
   }),
   pushName: v.nullish(v.string(), null),
   message: v.optional(v.unknown()),
+  /** Of a text, which Evolution takes out of the field that has it. */
+  contextInfo: v.optional(v.unknown()),
   messageTimestamp: v.optional(v.unknown()),
 })
 
 function readMessage(found: Found, raw: unknown): void {
   const parsed = v.safeParse(messageSchema, raw)
   if (!parsed.success) return void ignore(found, 'malformed', raw)
-  const { key, pushName, message, messageTimestamp } = parsed.output
+  const { key, pushName, message, contextInfo, messageTimestamp } = parsed.output
   if (key.fromMe) return void ignore(found, 'own_message', raw)
   const sender = readSender(key)
   const at = readSeconds(messageTimestamp)
   if (sender === null || at === null) return void ignore(found, 'malformed', raw)
   if (sender.kind !== 'person')
     return void ignore(found, sender.kind === 'group' ? 'group_message' : 'other_event', raw)
-  const read = readWebMessage(message, key.id)
+  const read = readWebMessage(message, key.id, contextInfo)
   if (read === null) return void ignore(found, 'other_event', raw)
   const media = read.file === null ? undefined : mediaOf(message, key.id, read.file.mimeType)
   const from = { identities: sender.identities, name: pushName || null }

@@ -70,7 +70,10 @@ describe('messages', () => {
 
   test('a quoted text and one from an advertisement are texts', () => {
     expect(received(messageForms.quotedText)?.content).toEqual({ type: 'text', text: 'Yes, that one' })
-    expect(received(messageForms.advertisement)?.content).toEqual({ type: 'text', text: 'I saw your advertisement' })
+    expect(received(messageForms.advertisement)?.content).toEqual({
+      ...{ type: 'text', text: 'I saw your advertisement' },
+      referral: { source_type: 'ad', headline: 'Fresh bread' },
+    })
   })
 
   test('files, and where they are; what stands in the Body is a caption', () => {

@@ -2,6 +2,7 @@ import type { InboundContent } from '../../../flow/content.ts'
 import { PLACE_LENGTH_MAX } from '../../../flow/limits.ts'
 import type { InboundMedia } from '../../provider.ts'
 import { contentOr, cut } from '../read-content.ts'
+import { referralOf, withReferral } from '../read-referral.ts'
 import { asWritten } from './content-template.ts'
 
 /** The fields of a form. A name that comes more than once has its last value. */
@@ -9,7 +10,19 @@ export type Fields = Readonly<Record<string, string | undefined>>
 
 /** What a customer sent. A button or a row that was tapped is told by its own fields, whatever the `MessageType`. */
 export function contentOf(fields: Fields, sid: string): InboundContent {
-  return contentOr(readContent(fields, sid), fields.MessageType || 'no type')
+  return withReferral(contentOr(readContent(fields, sid), fields.MessageType || 'no type'), referralIn(fields))
+}
+
+/** The ad or the post that was tapped (twilio.com, "Twilio's request to your incoming message webhook URL"). */
+function referralIn(fields: Fields): ReturnType<typeof referralOf> {
+  return referralOf({
+    sourceType: fields.ReferralSourceType,
+    sourceId: fields.ReferralSourceId,
+    sourceUrl: fields.ReferralSourceUrl,
+    headline: fields.ReferralHeadline,
+    body: fields.ReferralBody,
+    clickId: fields.ReferralCtwaClid,
+  })
 }
 
 /** Where the file of a content is: at an address that Twilio asks the account's credentials for. */

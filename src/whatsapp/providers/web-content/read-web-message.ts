@@ -8,6 +8,7 @@ import {
   PLACE_LENGTH_MAX,
 } from '../../../flow/limits.ts'
 import { contentOr, cut, given, unsupported } from '../read-content.ts'
+import { referralOf, withReferral } from '../read-referral.ts'
 import { readVCard } from './read-vcard.ts'
 import { readWebFile, type WebFile } from './read-web-file.ts'
 
@@ -17,16 +18,47 @@ export type WebMessage = { readonly content: InboundContent; readonly file: WebF
 /**
  * Reads the content of a message of WhatsApp Web: the `Message` of its protocol as JSON, in any of the forms that bytes
  * and long integers have there. What it is wrapped in (it vanishes, is seen once, was edited) is taken off. What is not
- * known here becomes `unsupported`. `mediaId`: what names a file until it has our id. Null where the message holds
- * nothing that a person wrote: keys, receipts, what is taken back.
+ * known here becomes `unsupported`. `mediaId`: what names a file until it has our id. `contextInfo`: what the message refers
+ * to, where that is not in the message itself. Null where the message holds nothing that a person wrote: keys, receipts,
+ * what is taken back.
  */
-export function readWebMessage(message: unknown, mediaId: string): WebMessage | null {
+export function readWebMessage(message: unknown, mediaId: string, contextInfo?: unknown): WebMessage | null {
   const inner = unwrap(message)
   if (inner === null) return { content: unsupported('The message came without a content.'), file: null }
   const [name, value] = fieldOf(inner) ?? []
   if (name === undefined || silent.has(name)) return null
   const file = readWebFile(name, value)
-  return { content: contentOr(file === null ? readers[name]?.(value) : mediaContent(file, mediaId), name), file }
+  const content = contentOr(file === null ? readers[name]?.(value) : mediaContent(file, mediaId), name)
+  return { content: withReferral(content, referralIn(value) ?? referralIn({ contextInfo })), file }
+}
+
+const nullableText = v.nullish(v.string())
+const adSchema = v.object({
+  contextInfo: v.object({
+    externalAdReply: v.object({
+      sourceType: nullableText,
+      sourceId: nullableText,
+      sourceUrl: nullableText,
+      title: nullableText,
+      body: nullableText,
+      ctwaClid: nullableText,
+    }),
+  }),
+})
+
+/** The ad or the post whose button to WhatsApp was tapped (WAProto, `ContextInfo.ExternalAdReplyInfo`). */
+function referralIn(value: unknown): ReturnType<typeof referralOf> {
+  const parsed = v.safeParse(adSchema, value)
+  if (!parsed.success) return undefined
+  const {
+    sourceType,
+    sourceId,
+    sourceUrl,
+    title: headline,
+    body,
+    ctwaClid: clickId,
+  } = parsed.output.contextInfo.externalAdReply
+  return referralOf({ sourceType, sourceId, sourceUrl, headline, body, clickId })
 }
 
 const messageSchema = v.record(v.string(), v.unknown())
