@@ -185,7 +185,7 @@ function tellMany({ name }: FlowToReplay, compared: readonly Compared[]): string
   const { same, different, untold } = sorted(compared)
   const otherwise = same.filter(one => one.first !== null).length
   return [
-    oneLine(`${name}: of the last ${compared.length} conversations`),
+    oneLine(`${name}: of the last ${compared.length === 1 ? 'conversation' : `${compared.length} conversations`}`),
     `  ${same.length} end the same${otherwise > 0 ? ` (${otherwise} of them by another way)` : ''}`,
     `  ${different.length} end differently`,
     ...different.map(({ conversation_id, ends }) => {

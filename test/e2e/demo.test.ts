@@ -18,13 +18,15 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
     const transcript = first.output()
     for (const line of [
       'Ana  hola',
-      '¡Hola, Ana! Esto es Café Aurora ☕',
+      '¡Hola, Ana! 👋 Soy el asistente de Café Aurora.',
+      '[Hacer un pedido]',
       '[Café con leche]  2,20 EUR',
       'Ana  muchos',
-      'Escribe un número del 1 al 20, por favor.',
-      '2 × Café con leche: 4,40 EUR. ¿Lo confirmas?',
-      '¡Gracias! Tu pedido n.º 1 está en marcha',
-      'Order in the database: no. 1, pending: 2 × Café con leche, 4.40 EUR',
+      'Escribe un número del 1 al 99, por favor.',
+      '2 × Café con leche: 4,40 EUR',
+      'Total: 9,20 EUR',
+      '¡Gracias! Tu pedido n.º 1 está en marcha: 9,20 EUR.',
+      'Order in the database: no. 1, pending: 2 × Café con leche, 1 × Tarta de queso, 9.20 EUR',
     ])
       expect(transcript).toContain(line)
     expect(statSync(join(dataDir, 'demo.json')).mode & 0o777).toBe(0o600)
@@ -33,12 +35,12 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
 
     const second = await start()
     expect(second.output()).toContain('Found again: 1 conversation')
-    expect(second.output()).toContain('no. 1, pending: 2 × Café con leche, 4.40 EUR')
+    expect(second.output()).toContain('no. 1, pending: 2 × Café con leche, 1 × Tarta de queso, 9.20 EUR')
     expect(second.output()).not.toContain('Ana  hola')
     await second.kill()
 
     const third = await start()
-    expect(third.output()).toContain('no. 1, pending: 2 × Café con leche, 4.40 EUR')
+    expect(third.output()).toContain('no. 1, pending: 2 × Café con leche, 1 × Tarta de queso, 9.20 EUR')
 
     // The chat page's conversation goes on: the emulator is the customer's phone.
     const emulator = /(http:\S+)\/#(\d+)\/(\d+)/.exec(third.output())
@@ -52,14 +54,14 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
     })
     await until(async () => {
       const chat = await (await fetch(`${url}/emulator/chats/${number}/${customer}/messages?after=0`)).json()
-      return chat.data.filter((message: { direction: string }) => message.direction === 'outbound').length >= 8
+      return chat.data.filter((message: { direction: string }) => message.direction === 'outbound').length >= 12
     })
     // While it runs: every conversation's events fold to its state.
     const { access_token } = await json(`${gateway}/api/auth/login`, { email, password })
     const list = await fetch(`${gateway}/api/conversations`, { headers: { authorization: `Bearer ${access_token}` } })
     const [conversation] = (await list.json()).data
     const replay = await runProcess(['flow', 'replay', conversation.id], { DASHOFFICE_DATA_DIR: dataDir })
-    expect(replay.output).toContain('flow.started')
+    expect(replay.output).toContain('the flow "Bienvenida" 1 begins, by "hola"')
     expect(replay.output).toContain('The stored state is the same.')
     expect(replay.status).toBe(0)
     expect(await third.stop()).toBe(0)
