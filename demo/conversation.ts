@@ -21,11 +21,16 @@ type Content = v.InferOutput<typeof content>
 
 /** The customer's lines: what is tapped is looked up in what the bot sent last. */
 const script: readonly { readonly say: string; readonly tap?: true; readonly replies: number }[] = [
-  { say: 'hola', replies: 2 },
+  { say: 'hola', replies: 1 },
+  { say: 'Hacer un pedido', tap: true, replies: 1 },
   { say: 'Café con leche', tap: true, replies: 1 },
   { say: 'muchos', replies: 1 },
   { say: '2', replies: 1 },
-  { say: 'Sí, confirmar', tap: true, replies: 1 },
+  { say: 'Añadir más', tap: true, replies: 1 },
+  { say: 'Tarta de queso', tap: true, replies: 1 },
+  { say: '1', replies: 1 },
+  { say: 'Confirmar', tap: true, replies: 2 },
+  { say: 'Nada más, gracias', tap: true, replies: 1 },
 ]
 
 /** Plays the customer of one order, and prints both sides as they come. Throws where the bot does not answer. */

@@ -1,12 +1,12 @@
 import * as v from 'valibot'
 import { randomToken } from '../src/lib/crypto.ts'
 import { anything, call } from './http.ts'
-import orderFlow from './order-flow.json' with { type: 'json' }
 import type { Shop } from './remember.ts'
 
 type Urls = { readonly gateway: string; readonly adapter: string; readonly emulator: string }
 
 const withId = v.object({ id: v.string() })
+const flows = v.object({ data: v.array(v.object({ id: v.string(), name: v.string() })) })
 const session = v.object({ access_token: v.string() })
 const orders = v.object({
   data: v.array(
@@ -21,13 +21,16 @@ const orders = v.object({
 })
 const conversations = v.object({ data: v.array(v.object({ id: v.string(), status: v.string() })) })
 
+/** It takes whatever no other flow takes. */
+const mainFlow = 'Bienvenida'
+
 const products = [
   { sku: 'CAFE', name: 'Café con leche', description: 'De la casa, 25 cl', price_minor: 220, stock: 500 },
   { sku: 'TOST', name: 'Tostada con tomate', description: 'Pan de masa madre', price_minor: 350, stock: 200 },
   { sku: 'TARTA', name: 'Tarta de queso', description: 'Hecha hoy', price_minor: 480, stock: 12 },
 ]
 
-/** A tenant with an owner, products, a published flow and a bot, made through the API as anyone would. */
+/** A tenant with an owner, products and a bot that answers with the ready flows, made through the API as anyone would. */
 export async function seedShop(urls: Urls, print: (line: string) => void): Promise<Shop> {
   const api = `${urls.gateway}/api`
   const shop: Omit<Shop, 'botId'> = {
@@ -42,20 +45,28 @@ export async function seedShop(urls: Urls, print: (line: string) => void): Promi
     customer: '34600111222',
     hasPlayed: false,
   }
-  print('  making the shop "Café Aurora": owner, products, flow, bot …')
+  print('  making the shop "Café Aurora": owner, products, flows, bot …')
   const { access_token: token } = await call(session, 'POST', `${api}/auth/register`, {
-    body: { tenant_name: 'Café Aurora', name: 'Aurora Demo', email: shop.email, password: shop.password },
+    body: {
+      tenant_name: 'Café Aurora',
+      name: 'Aurora Demo',
+      email: shop.email,
+      password: shop.password,
+      language: 'es',
+    },
   })
+  await call(anything, 'PUT', `${api}/tenant`, { token, body: { time_zone: 'Europe/Madrid' } })
   for (const product of products)
     await call(anything, 'POST', `${api}/products`, { token, body: { ...product, currency: 'EUR' } })
-  const flow = await call(withId, 'POST', `${api}/flows`, { token, body: orderFlow })
-  await call(anything, 'POST', `${api}/flows/${flow.id}/publish`, { token })
+  const { data: ready } = await call(flows, 'GET', `${api}/flows`, { token })
+  const [welcome, ...others] = [...ready].sort((a, b) => Number(b.name === mainFlow) - Number(a.name === mainFlow))
   const bot = await call(withId, 'POST', `${api}/bots`, {
     token,
     body: {
       name: 'Café Aurora',
       provider: 'meta',
-      flow_id: flow.id,
+      flow_id: welcome?.id,
+      flow_ids: others.map(flow => flow.id),
       config: {
         phone_number_id: shop.number,
         access_token: shop.accessToken,

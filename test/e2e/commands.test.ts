@@ -105,7 +105,7 @@ describe('what an operator can put right is status 1 and one line', () => {
 })
 
 test("the demo's flow is good", async () => {
-  const { status, output } = await run(['flow', 'check', join(import.meta.dirname, '../../demo/order-flow.json')])
+  const { status, output } = await run(['flow', 'check', join(import.meta.dirname, '../support/order-flow.json')])
   expect(output).toContain('good to publish')
   expect(status).toBe(0)
 })

@@ -6,7 +6,7 @@ import { runProcess } from '../support/process.ts'
 
 // The command line, without a database: none of these has a place to keep one.
 
-const orderFlow = join(import.meta.dirname, '../../demo/order-flow.json')
+const orderFlow = join(import.meta.dirname, '../support/order-flow.json')
 let dir: string
 
 beforeAll(() => {

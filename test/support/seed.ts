@@ -23,10 +23,8 @@ export type MetaNumber = {
 
 export const encryptionKey = 'a-test-encryption-key-of-32-bytes!'
 
-/** The demo's flow: welcome, catalog, quantity, confirmation, order. */
-export const orderFlow: unknown = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../demo/order-flow.json'), 'utf8'),
-)
+/** A flow that takes an order: welcome, catalog, quantity, confirmation, order. */
+export const orderFlow: unknown = JSON.parse(readFileSync(join(import.meta.dirname, 'order-flow.json'), 'utf8'))
 
 /** Answers every message at once, with its own text: one turn, one reply. */
 export const echoFlow = {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import orderFlow from '../../../demo/order-flow.json' with { type: 'json' }
+import orderFlow from '../../../test/support/order-flow.json' with { type: 'json' }
 import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
 
 let gateway: TestGateway
