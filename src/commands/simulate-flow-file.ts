@@ -60,7 +60,7 @@ export async function simulateFlowFile(
 
 function checked(file: string, print: Print): FlowDocument | null {
   const handlers = new Map([...actions].map(([name, action]) => [name, action.input]))
-  const result = checkFlow(readJson(file), { handlers })
+  const result = checkFlow(readJson(file), { handlers, hasWindow: false })
   if (result.ok) return result.document
   for (const { severity, path, message } of result.findings) print(`${severity}  ${path || '(document)'}  ${message}`)
   return null

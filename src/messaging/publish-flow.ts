@@ -2,6 +2,7 @@ import { type CheckOptions, checkFlow, type Finding } from '../flow/check.ts'
 import type { FlowDocument } from '../flow/document.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
+import { mayMeetClosedWindow } from './bots-of-flow.ts'
 import { findFlowVersion } from './flow-versions.ts'
 import { type Flow, updateFlow } from './flows.ts'
 
@@ -112,7 +113,8 @@ async function publish(
 ): Promise<FlowPublished> {
   // A flow may call itself: it is published once this is done.
   const flows = new Set([flow.name, ...(await publishedNames(tx, tenantId))])
-  const checked = checkFlow(given, { handlers, flows })
+  const hasWindow = await mayMeetClosedWindow(tx, tenantId, id)
+  const checked = checkFlow(given, { handlers, flows, hasWindow })
   if (!checked.ok) return { kind: 'refused', findings: checked.findings }
   const faults = forbiddenCalls(checked.document, refusalOf)
   if (faults.length > 0) return { kind: 'forbidden', faults }

@@ -140,6 +140,7 @@ function contextOf(conversation: Claimed, lastInboundMs: number | null, { now, b
   }
 }
 
+/** A bot that is gone has none. */
 function hasWindow({ provider }: Claimed): boolean {
   const known = providerNames.find(name => name === provider)
   return known !== undefined && capabilitiesOf(known, {}).hasWindow

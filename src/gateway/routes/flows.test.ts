@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import orderFlow from '../../../test/support/order-flow.json' with { type: 'json' }
 import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
+import orderFlow from '../../../test/support/order-flow.json' with { type: 'json' }
 
 let gateway: TestGateway
 beforeAll(async () => {
@@ -194,4 +194,24 @@ test('under one Idempotency-Key a flow is made, and published, once; both stand 
   const log = await gateway.call('GET', '/api/audit?resource=flows', { as })
   expect(column(log, 'action')).toEqual(['flow.published', 'flow.created'])
   expect(at(log, 'data.1')).toMatchObject({ before: null, after: { name: 'Hello', document: hello } })
+})
+
+test('free text after days is refused for bots that have a window, and told of for those that have none', async () => {
+  const as = await gateway.addCaller()
+  const late = {
+    name: 'Late',
+    start: 'wait',
+    triggers: [{ fallback: true }],
+    steps: {
+      wait: { type: 'wait', for: '3d', next: 'say' },
+      say: { type: 'message', content: { type: 'text', text: 'Still there?' }, next: 'end' },
+    },
+  }
+  const flow = await gateway.call('POST', '/api/flows', { as, body: late })
+  const publish = () => gateway.call('POST', `/api/flows/${at(flow, 'id')}/publish`, { as })
+  expect(at(await publish(), 'errors.0.path')).toBe('steps.say.content')
+  const bot = { name: 'Web', provider: 'baileys', config: {}, flow_id: at(flow, 'id') }
+  expect((await gateway.call('POST', '/api/bots', { as, body: bot })).status).toBe(201)
+  const published = await publish()
+  expect([published.status, at(published, 'warnings.0.path')]).toEqual([200, 'steps.say.content'])
 })
