@@ -1,8 +1,11 @@
 import { type CelFunction, celFunction, moment, optional, TIMESTAMP, text, whole } from './cel-function.ts'
 import { currentManner } from './evaluation.ts'
 import { dateFormat } from './formats.ts'
+import { NAME_LENGTH_MAX } from './limits.ts'
 import { parseTime } from './read-time.ts'
+import { foldAnswer } from './reading.ts'
 import { addCalendarDays, calendarDaysBetween, dateText, localParts, momentAt } from './time-zone.ts'
+import { shorten } from './words.ts'
 
 /** What expressions may do with dates and times, on the clock of the business. */
 export const dateFunctions: readonly CelFunction[] = [
@@ -102,8 +105,9 @@ function timestamp(name: string, ms: number): Date {
 
 function atTime(ms: number, time: string): number {
   const { zone } = currentManner()
-  const clock = parseTime(time)
-  if (clock === null) throw new Error(`date() takes a time of the day like 17:00, and not "${time.slice(0, 20)}"`)
+  const clock = parseTime(foldAnswer(time))
+  if (clock === null)
+    throw new Error(`date() takes a time of the day like 17:00, and not "${shorten(time, NAME_LENGTH_MAX)}"`)
   return momentAt(zone, { ...localParts(zone, ms), ...clock })
 }
 

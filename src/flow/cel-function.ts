@@ -100,6 +100,12 @@ function readNumber(value: unknown): number | bigint | undefined {
   return typeof value === 'number' || typeof value === 'bigint' ? value : undefined
 }
 
+/** A text, or a number to be written as one. */
+export function textOrNumber(name: string): Parameter<string | number | bigint> {
+  const read = (value: unknown) => (typeof value === 'string' ? value : readNumber(value))
+  return { name, types: ['string', 'int', 'double'], what: 'a text or a number', read }
+}
+
 /** A whole number that a double holds exactly; one that came out of a division or of JSON counts too. */
 export function whole(name: string): Parameter<number> {
   const read = (value: unknown) => {
@@ -148,7 +154,7 @@ export function numbers(name: string): Parameter<readonly (number | bigint)[]> {
   return { name, types: ['list<int>', 'list<double>'], what: 'a list of numbers', read, kindOf: kindOfMixed }
 }
 
-/** Any value, null among them. */
+/** Any value, null among them; a function only passes it on, for it may be of any size. */
 export function anything(name: string): Parameter<{ readonly value: unknown }> {
   return { name, types: ['dyn'], what: 'anything', read: value => ({ value }) }
 }

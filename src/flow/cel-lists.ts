@@ -1,7 +1,9 @@
 import { type CelFunction, celFunction, kindOf, list, numbers, optional, text, whole } from './cel-function.ts'
 import { currentManner, spend, unitsLeft } from './evaluation.ts'
 import { collator } from './formats.ts'
+import { NAME_LENGTH_MAX } from './limits.ts'
 import { fullSize } from './meter.ts'
+import { shorten } from './words.ts'
 
 /** What expressions may do with lists, besides what CEL brings. */
 export const listFunctions: readonly CelFunction[] = [
@@ -114,8 +116,10 @@ function add(items: readonly (number | bigint)[]): number | bigint {
 /** Reads `field` of an item; the place is for the error. */
 function fieldOf(name: string, field: string): (item: unknown, index: number) => unknown {
   return (item, index) => {
-    if (typeof item !== 'object' || item === null || !Object.hasOwn(item, field)) {
-      throw new Error(`${name}() finds no "${field}" in item ${index + 1} of the list, which is ${kindOf(item)}`)
+    if (typeof item !== 'object' || item === null || Array.isArray(item) || !Object.hasOwn(item, field)) {
+      throw new Error(
+        `${name}() finds no "${shorten(field, NAME_LENGTH_MAX)}" in item ${index + 1} of the list, which is ${kindOf(item)}`,
+      )
     }
     const value: unknown = Object.getOwnPropertyDescriptor(item, field)?.value
     return value

@@ -1,4 +1,4 @@
-import { anything, type CelFunction, celFunction, optional, text, whole } from './cel-function.ts'
+import { anything, type CelFunction, celFunction, optional, text, textOrNumber, whole } from './cel-function.ts'
 import { toText } from './cel-values.ts'
 import { spend } from './evaluation.ts'
 import { PADDED_LENGTH_MAX } from './limits.ts'
@@ -60,10 +60,10 @@ export const textFunctions: readonly CelFunction[] = [
   celFunction({
     name: 'padLeft',
     about: 'The value as a text of at least `length` characters, with `filler` (a space unless told) before it.',
-    parameters: [anything('value'), whole('length'), optional(text('filler'))],
+    parameters: [textOrNumber('value'), whole('length'), optional(text('filler'))],
     returns: 'string',
     examples: ['padLeft(7, 3, "0")', 'padLeft("7", 3)'],
-    compute: ({ value }, length, filler = ' ') => {
+    compute: (value, length, filler = ' ') => {
       if (length > PADDED_LENGTH_MAX) throw new Error(`padLeft() makes at most ${PADDED_LENGTH_MAX} characters`)
       return toText(value).padStart(length, filler)
     },

@@ -1,5 +1,6 @@
 import { spend } from './evaluation.ts'
-import { FORMAT_COST, FORMATS_MAX, LANGUAGE_LENGTH_MAX } from './limits.ts'
+import { FORMAT_COST, FORMATS_MAX, LANGUAGE_LENGTH_MAX, NAME_LENGTH_MAX } from './limits.ts'
+import { shorten } from './words.ts'
 
 const dateFormats = new Map<string, Intl.DateTimeFormat>()
 const numberFormats = new Map<string, Intl.NumberFormat>()
@@ -20,7 +21,8 @@ export function numberFormat(locale: string): Intl.NumberFormat {
 
 /** A formatter of money that names its currency by its code. Throws for what is no currency, and like `dateFormat`. */
 export function moneyFormat(currency: string, locale: string): Intl.NumberFormat {
-  if (!/^[A-Za-z]{3}$/.test(currency)) throw new RangeError(`"${currency}" is no currency like EUR`)
+  if (!/^[A-Za-z]{3}$/.test(currency))
+    throw new RangeError(`"${shorten(currency, NAME_LENGTH_MAX)}" is no currency like EUR`)
   const options = { style: 'currency', currency, currencyDisplay: 'code' } as const
   return kept(numberFormats, `${currency} ${locale}`, locale, () => new Intl.NumberFormat(locale, options))
 }

@@ -98,9 +98,9 @@ function withoutWeekday(text: string): { weekday: number | null; rest: string } 
   return weekday === undefined ? { weekday: null, rest: text } : { weekday, rest: others.join(' ') }
 }
 
-const wordsOf = (list: string) => list.split(' ')
-const FILLERS = new Set(wordsOf('el la o a del de do of the on para for no em dia day'))
-const FIRST_DAYS = new Set(wordsOf('primero primeiro first'))
+const split = (list: string) => list.split(' ')
+const FILLERS = new Set(split('el la o a del de do of the on para for no em dia day'))
+const FIRST_DAYS = new Set(split('primero primeiro first'))
 
 /** Spanish, English, Portuguese; "mar" is March, so that Tuesday has no short name in Spanish. */
 const WEEKDAYS = new Map(
@@ -112,7 +112,7 @@ const WEEKDAYS = new Map(
     'jueves jue thursday thu quinta qui',
     'viernes vie friday fri sexta sex',
     'sabado sab saturday sat',
-  ].flatMap((names, index) => wordsOf(names).map(name => [name, index] as const)),
+  ].flatMap((names, index) => split(names).map(name => [name, index] as const)),
 )
 
 const MONTHS = new Map(
@@ -129,7 +129,7 @@ const MONTHS = new Map(
     'octubre oct october outubro out',
     'noviembre nov november novembro',
     'diciembre dic december dec dezembro dez',
-  ].flatMap((names, index) => wordsOf(names).map(name => [name, index + 1] as const)),
+  ].flatMap((names, index) => split(names).map(name => [name, index + 1] as const)),
 )
 
 const DAYS_AHEAD: ReadonlyMap<string, number> = new Map([

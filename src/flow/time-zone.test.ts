@@ -5,7 +5,6 @@ import {
   calendarDaysBetween,
   dateText,
   isRealDay,
-  isTimeZone,
   localParts,
   momentAt,
   timeText,
@@ -161,13 +160,4 @@ describe('days', () => {
   test('are written with four digits of year', () => {
     expect(dateText({ year: 50, month: 1, day: 2 })).toBe('0050-01-02')
   })
-})
-
-test('isTimeZone knows the names of the platform', () => {
-  expect([isTimeZone('America/Lima'), isTimeZone('UTC'), isTimeZone('Mars/Base'), isTimeZone('')]).toEqual([
-    true,
-    true,
-    false,
-    false,
-  ])
 })

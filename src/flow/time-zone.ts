@@ -67,11 +67,6 @@ function twoDigits(number: number): string {
   return String(number).padStart(2, '0')
 }
 
-/** Whether the platform knows a time zone of that name. */
-export function isTimeZone(name: string): boolean {
-  return zoneOf(name).format !== null
-}
-
 function dayOf(utc: Date): CalendarDay {
   return { year: utc.getUTCFullYear(), month: utc.getUTCMonth() + 1, day: utc.getUTCDate() }
 }
