@@ -89,12 +89,6 @@ export function wordKindOf(business: Speaker, content: InboundContent): WordKind
   return (word !== '' && KINDS.find(kind => isMeant(business, kind, word))) || null
 }
 
-/** The word by which a message asks to be left alone, folded; null when it does not. */
-export function stopWordOf(business: Speaker, content: InboundContent): string | null {
-  const word = wordIn(content)
-  return word !== '' && isMeant(business, 'stop', word) ? word : null
-}
-
 /** What the business has the bot say of its own, or what its language says. */
 export function textOf(business: Speaker & Pick<Business, 'texts'>, kind: TextKind): string {
   return business.texts[kind] ?? defaultText(business, kind)
