@@ -33,11 +33,11 @@ export type HistoryTurn = {
 /** A history cut into its inputs, in order: each begins with the event that only an input of its kind gives. */
 export function turnsOf(history: readonly HistoricEvent[]): readonly HistoryTurn[] {
   const turns: { at: number; cause: Cause; events: ConversationEvent[]; unknown: HistoricEvent[] }[] = []
-  const known = history.map(stored => ({ stored, event: upcastEvent(stored) }))
-  for (const [index, { stored, event }] of known.entries()) {
-    const cause = event && causeOf(event, known[index - 1]?.event, known[index + 1]?.event)
-    if (cause !== undefined || turns.at(-1)?.at !== stored.at)
-      turns.push({ at: stored.at, cause: cause ?? { kind: 'other' }, events: [], unknown: [] })
+  const known = history.map(stored => ({ stored, at: stored.at, event: upcastEvent(stored) }))
+  for (const [index, { stored, at, event }] of known.entries()) {
+    const cause = event && causeOf({ at, event }, known[index - 1], known[index + 1])
+    if (cause !== undefined || turns.at(-1)?.at !== at)
+      turns.push({ at, cause: cause ?? { kind: 'other' }, events: [], unknown: [] })
     const turn = turns.at(-1)
     if (event === undefined) turn?.unknown.push(stored)
     else turn?.events.push(event)
@@ -45,11 +45,14 @@ export function turnsOf(history: readonly HistoricEvent[]): readonly HistoryTurn
   return turns
 }
 
+/** An event among others. */
+type Neighbour = { readonly at: number; readonly event: ConversationEvent | undefined } | undefined
+
 /** The input that an event begins the telling of; undefined where it tells what came of one. */
 function causeOf(
-  event: ConversationEvent,
-  before: ConversationEvent | undefined,
-  after: ConversationEvent | undefined,
+  { at, event }: { readonly at: number; readonly event: ConversationEvent },
+  before: Neighbour,
+  after: Neighbour,
 ): Cause | undefined {
   switch (event.type) {
     case 'message.received':
@@ -66,8 +69,12 @@ function causeOf(
     case 'flow.move_refused':
       return { kind: 'move' }
     default:
-      return agentInputOf(event, before, after)
+      return agentInputOf(event, inSameTurn(before, at), inSameTurn(after, at))
   }
+}
+
+function inSameTurn(neighbour: Neighbour, at: number): ConversationEvent | undefined {
+  return neighbour?.at === at ? neighbour.event : undefined
 }
 
 function agentInputOf(
@@ -79,10 +86,10 @@ function agentInputOf(
     case 'handed_off':
       if (event.data.by !== 'agent') return undefined
       // Who writes to the customer takes over with that.
-      if (after?.type === 'agent.replied') return { kind: 'agent_message', ...after.data, takes_over: true }
+      if (after?.type === 'agent.replied') return agentMessage(after, true)
       return { kind: 'handoff', note: event.data.note, agent_id: event.data.agent_id }
     case 'agent.replied':
-      return isTakeOver(before) ? undefined : { kind: 'agent_message', ...event.data, takes_over: false }
+      return isTakeOver(before) ? undefined : agentMessage(event, false)
     case 'resumed':
       // Where a time is over, the bot takes the conversation back by itself.
       if (before?.type === 'handoff.timed_out') return undefined
@@ -96,6 +103,13 @@ function agentInputOf(
       return undefined
   }
 }
+
+function agentMessage({ data }: Replied, takes_over: boolean): AgentInput {
+  const { message_id, agent_id, source } = data
+  return { kind: 'agent_message', message_id, agent_id, source, takes_over }
+}
+
+type Replied = Extract<ConversationEvent, { type: 'agent.replied' }>
 
 function isTakeOver(event: ConversationEvent | undefined): boolean {
   return event?.type === 'handed_off' && event.data.by === 'agent'

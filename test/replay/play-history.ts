@@ -116,5 +116,9 @@ export function causeOf(turn: RecordedTurn): Cause {
   const input = inputOf(turn.input)
   if (input.kind === 'action_result') return { kind: 'result' }
   if (input.kind === 'timer' || input.kind === 'move') return { kind: input.kind }
-  return input.kind === 'message' ? { kind: 'message', message_id: input.message_id } : input
+  if (input.kind === 'message') return { kind: 'message', message_id: input.message_id }
+  // A step that is not there is none.
+  if (input.kind === 'resume') return { ...input, step: (turn.events[0]?.data as { step?: string }).step }
+  // Who writes in a conversation that waits for a person takes it over, whether or not they wished.
+  return input.kind === 'agent_message' ? { ...input, takes_over: turn.events[0]?.type === 'handed_off' } : input
 }

@@ -52,6 +52,13 @@ const takeOver = (note: string): Move => ({ kind: 'handoff', note, agent_id: age
 const giveBack = (): Move => ({ kind: 'resume', agent_id: agent, after_ms: minuteMs })
 const close = (reason: string, after_ms = 24 * 60 * minuteMs): Move => ({ kind: 'close', reason, after_ms })
 
+const reply = (more: { source?: 'api' | 'phone'; takes_over?: boolean } = {}): Move => {
+  const { source = 'api', takes_over = false } = more
+  return { kind: 'agent_message', agent_id: source === 'api' ? agent : null, source, takes_over, after_ms: minuteMs }
+}
+const giveBackAt = (step: string): Move => ({ kind: 'resume', agent_id: agent, step, after_ms: minuteMs })
+const moveTo = (flow_id: string, version: number): Move => ({ kind: 'move', flow_id, version, after_ms: minuteMs })
+
 const text = (words: string) => ({ type: 'text', text: words })
 const message = (words: string, next = 'end') => ({ type: 'message', content: text(words), next })
 const sells = (document: object): ScriptFlow => ({ flow_id: 'order', before_move: 0, document })
@@ -183,6 +190,136 @@ const call = (more: object = {}) => ({
   ...{ handler: 'http.request', input: { method: 'GET', url: 'https://example.com/{{message.text}}' } },
   ...{ variable: 'answer', next: 'told', ...more },
 })
+
+const retry = { limit: 3 }
+
+const values = {
+  name: 'Values',
+  start: 'budget',
+  triggers: [{ fallback: true }],
+  steps: {
+    budget: { ...ask('budget', { type: 'money', currency: 'EUR', min: 1000 }, 'day'), retry },
+    day: { ...ask('day', { type: 'date', min: 'today' }, 'hour'), retry },
+    hour: { ...ask('hour', { type: 'time' }, 'delivery'), retry },
+    delivery: { ...ask('delivery', { type: 'datetime', min: 'now' }, 'place'), retry },
+    place: { ...ask('place', { type: 'location' }, 'photo'), retry },
+    photo: { ...ask('photo', { type: 'image' }, 'paper'), retry },
+    paper: { ...ask('paper', { type: 'document' }, 'size'), retry },
+    size: {
+      type: 'decision',
+      cases: [
+        { condition: 'budget > 100000', next: 'large' },
+        { condition: 'budget > 10000', next: 'middling' },
+      ],
+      else: 'small',
+    },
+    large: message('Grande'),
+    middling: message('Mediano, el {{day}} a las {{hour}}'),
+    small: message('Pequeño'),
+  },
+}
+
+const waiting = {
+  name: 'Waiting',
+  start: 'ask',
+  triggers: [{ keywords: ['recordar'] }],
+  steps: {
+    ask: ask('word', null, 'short'),
+    short: { type: 'wait', for: '2h', next: 'remind', on_message: 'early' },
+    early: message('Ya lo sé', 'late'),
+    remind: message('Recuerda: {{word}}', 'late'),
+    late: { type: 'wait', until: '17:00', next: 'past' },
+    past: { type: 'wait', until: "{{now - duration('1h')}}", next: 'bye' },
+    bye: message('Hasta luego'),
+  },
+}
+
+const support = {
+  name: 'Support',
+  start: 'hello',
+  triggers: [{ keywords: ['ayuda'] }],
+  steps: {
+    hello: message('Un momento', 'person'),
+    person: {
+      type: 'handoff',
+      note: 'Ayuda para {{customer.name}}',
+      next: 'rate',
+      timeout: { after: '15m', next: 'nobody' },
+      agent_timeout: { after: '10m', next: 'silent' },
+    },
+    nobody: message('Ahora no hay nadie', 'person_again'),
+    person_again: { type: 'handoff', note: 'Otra vez', next: 'rate' },
+    silent: message('Perdona la espera', 'rate'),
+    rate: {
+      type: 'question',
+      content: {
+        type: 'buttons',
+        text: '¿Qué tal?',
+        buttons: [
+          { id: 'good', title: 'Bien' },
+          { id: 'bad', title: 'Mal' },
+        ],
+      },
+      variable: 'rating',
+      next: 'thanks',
+    },
+    thanks: message('Gracias'),
+  },
+}
+
+const menu = {
+  name: 'Menu',
+  start: 'offer',
+  triggers: [
+    { keywords: ['hola'], match: 'exact' },
+    { fallback: true, hours: 'open' },
+  ],
+  steps: {
+    offer: {
+      type: 'message',
+      content: {
+        type: 'buttons',
+        text: 'Elige',
+        buttons: [
+          { id: 'help_now', title: 'Ayuda ya' },
+          { id: 'leave', title: 'Salir' },
+        ],
+      },
+      next: 'end',
+    },
+  },
+}
+const help = {
+  ...support,
+  triggers: [{ buttons: ['help_*'] }, { keywords: ['ayuda'], match: 'starts' }],
+}
+const offers = {
+  name: 'Offers',
+  start: 'offer',
+  triggers: [{ ads: ['ad-7'] }, { ads: true, hours: 'open' }, { fallback: true, hours: 'closed' }],
+  steps: { offer: message('Oferta: {{message.referral == null ? "ninguna" : message.referral.headline}}') },
+}
+
+const week = [
+  ['09:00', '14:00'],
+  ['16:00', '20:00'],
+] as const
+const hours = { mon: week, tue: week, wed: week, thu: week, fri: week, sat: [], sun: [] }
+const madrid = { name: 'Café Luna', time_zone: 'Europe/Madrid', country_code: '34', currency: 'EUR', hours }
+
+const asking = (question: string, more: object = {}) => ({
+  name: 'Order',
+  start: 'ask',
+  triggers: [{ fallback: true }],
+  steps: {
+    ask: { ...ask('word', null, 'done'), content: text(question), timeout: { after: '2h', next: 'done' } },
+    done: message('{{word}}'),
+    ...more,
+  },
+})
+
+const hourMs = 60 * minuteMs
+const ad = (source_id: string, headline: string) => ({ source_type: 'ad' as const, source_id, headline })
 
 /** What `record.ts` can record, by name. A script is changed freely: what was recorded of it stays. */
 export const scripts: Readonly<Record<string, Script>> = {
@@ -404,5 +541,219 @@ export const scripts: Readonly<Record<string, Script>> = {
     about: 'A bot whose flow is not there leaves the messages to people.',
     ...{ flows: [], bot: [] },
     moves: [say('hola'), takeOver(''), say('¿hay alguien?'), giveBack(), close('silence')],
+  },
+  'answers-of-values': {
+    about: 'Money, dates, times, places and files as answers, in the time zone of the business; a decision with cases.',
+    ...{ flows: [{ flow_id: 'values', before_move: 0, document: values }], bot: ['values'], business: madrid },
+    moves: [
+      say('hola'),
+      say('gratis'),
+      say('USD 300'),
+      say('9,50 €'),
+      say('1.250,50'),
+      say('el viernes'),
+      say('26/03/2026'),
+      say('3 de abril'),
+      say('17h30'),
+      say('ayer 10:00'),
+      say('27/03 10:00'),
+      say('5 de abril 9h'),
+      say('Calle Mayor 1'),
+      content({ type: 'location', latitude: 40.4168, longitude: -3.7038, name: 'Sol' }),
+      content({ type: 'document', media_id: 'media-2', mime_type: 'application/pdf', filename: 'plano.pdf' }),
+      content({ type: 'image', media_id: 'media-3', mime_type: 'image/jpeg', caption: 'La sala' }),
+      content({ type: 'document', media_id: 'media-4', mime_type: 'application/pdf', filename: 'contrato.pdf' }),
+    ],
+  },
+  waits: {
+    about:
+      'A flow waits: for a time, until a clock strikes, not at all where the moment has passed; messages meanwhile.',
+    flows: [
+      { flow_id: 'waiting', before_move: 0, document: waiting },
+      { flow_id: 'help', before_move: 0, document: help },
+    ],
+    ...{ bot: ['waiting', 'help'], business: madrid },
+    moves: [
+      say('recordar'),
+      say('pan'),
+      timeOut(2 * hourMs),
+      say('nada'),
+      timeOut(5 * hourMs),
+      say('recordar'),
+      say('leche'),
+      say('ya voy'),
+      say('ayuda, por favor'),
+    ],
+  },
+  'person-and-back': {
+    about: 'A hand-over that comes back: taken, answered, given back; the customer waits for an answer in between.',
+    ...{ flows: [{ flow_id: 'support', before_move: 0, document: support }], bot: ['support'], business: madrid },
+    moves: [
+      say('ayuda'),
+      say('¿hola?'),
+      takeOver('voy'),
+      reply(),
+      say('no funciona'),
+      say('¿sigues ahí?'),
+      reply(),
+      say('vale'),
+      giveBack(),
+      tap('good', 'Bien'),
+      say('ayuda'),
+      reply({ source: 'phone' }),
+      giveBackAt('thanks'),
+    ],
+  },
+  'person-too-late': {
+    about: 'Nobody takes a conversation in time, an agent does not answer in time: by the step, and by the business.',
+    flows: [{ flow_id: 'support', before_move: 0, document: support }],
+    bot: ['support'],
+    business: { ...madrid, handoff: { waiting_timeout_ms: 20 * minuteMs, agent_timeout_ms: 5 * minuteMs } },
+    moves: [
+      say('ayuda'),
+      timeOut(15 * minuteMs),
+      takeOver(''),
+      say('¿hola?'),
+      timeOut(10 * minuteMs),
+      takeOver(''),
+      giveBack(),
+      say('2'),
+      say('ayuda'),
+      takeOver(''),
+      say('¿hola?'),
+      timeOut(10 * minuteMs),
+      tap('bad', 'Mal'),
+      takeOver('sin flujo'),
+      say('¿?'),
+      timeOut(5 * minuteMs),
+      timeOut(20 * minuteMs),
+    ],
+  },
+  'words-anywhere': {
+    about: 'Menu, cancel and agent, wherever the conversation is; what a question offers goes before them.',
+    flows: [
+      { flow_id: 'menu', before_move: 0, document: menu },
+      { flow_id: 'order', before_move: 0, document: { ...order, triggers: [{ keywords: ['pedido'] }] } },
+    ],
+    ...{ bot: ['menu', 'order'], business: madrid },
+    moves: [
+      say('cancelar'),
+      say('pedido'),
+      say('Menú'),
+      say('pedido'),
+      say('cancelar'),
+      say('pedido'),
+      say('pizza'),
+      say('hablar con una persona'),
+      say('cancelar'),
+      giveBack(),
+      say('2'),
+      say('menu'),
+      tap('leave', 'Salir'),
+    ],
+  },
+  'left-alone': {
+    about:
+      'A customer who asks to be left alone is, whoever has the conversation, until they ask to be written to again.',
+    ...{ flows: [{ flow_id: 'support', before_move: 0, document: support }], bot: ['support'], business: madrid },
+    moves: [
+      say('ayuda'),
+      giveBack(),
+      say('BAJA'),
+      say('ayuda'),
+      reply({ takes_over: true }),
+      say('¿por qué?'),
+      giveBack(),
+      say('alta'),
+      say('ayuda'),
+      takeOver(''),
+      say('stop'),
+      say('start'),
+      close('done'),
+    ],
+  },
+  'several-flows': {
+    about: 'A bot with several flows: by button, by advertisement, by exact words, open and closed.',
+    flows: [
+      { flow_id: 'menu', before_move: 0, document: menu },
+      { flow_id: 'help', before_move: 0, document: help },
+      { flow_id: 'offers', before_move: 0, document: offers },
+    ],
+    ...{ bot: ['menu', 'help', 'offers'], business: madrid },
+    moves: [
+      say('hola'),
+      tap('help_now', 'Ayuda ya'),
+      giveBack(),
+      say('bien'),
+      content({ type: 'text', text: 'info', referral: ad('ad-7', 'Verano') }),
+      content({ type: 'text', text: 'info', referral: ad('ad-8', 'Invierno') }),
+      say('qué tal'),
+      say('qué tal', 12 * hourMs),
+      content({ type: 'text', text: 'info', referral: ad('ad-8', 'Invierno') }),
+    ],
+  },
+  'after-the-window': {
+    about: 'Where the customer wrote last more than 24 hours ago, a template goes out in place of free text.',
+    flows: [
+      sells({
+        name: 'Order',
+        start: 'later',
+        triggers: [{ fallback: true }],
+        steps: {
+          later: { type: 'wait', for: '2d', next: 'ask' },
+          ask: {
+            ...ask('word', null, 'done'),
+            content: text('¿Sigues ahí?'),
+            template: { type: 'template', name: 'still_there', language: 'es', parameters: ['{{customer.name}}'] },
+          },
+          done: message('{{word}}, {{window.open ? "abierta" : "cerrada"}}'),
+        },
+      }),
+    ],
+    ...{ bot: ['order'], business: madrid, hasWindow: true },
+    moves: [say('hola'), timeOut(48 * hourMs), say('sí'), close('silence')],
+  },
+  'moved-to-another-version': {
+    about: 'A run goes on in another version where its step is there, and in its own where it is not.',
+    flows: [
+      sells(asking('¿Palabra?')),
+      { flow_id: 'order', before_move: 1, document: asking('¿Qué palabra?', { more: message('Más') }) },
+      {
+        flow_id: 'order',
+        before_move: 2,
+        document: { ...asking('¿?'), start: 'done', steps: { done: message('Fin') } },
+      },
+    ],
+    bot: ['order'],
+    moves: [
+      say('a'),
+      moveTo('order', 2),
+      moveTo('order', 3),
+      moveTo('order', 4),
+      say(''),
+      say('sol'),
+      say('b'),
+      moveTo('order', 1),
+    ],
+  },
+  'run-taken-up-again': {
+    about:
+      'An agent has a run that had ended go on at a step, with what it knew; a step that is not there is left out.',
+    ...{ flows: [sells(order)], bot: ['order'], business: madrid },
+    moves: [
+      say('pedido'),
+      tap('pizza', 'Pizza'),
+      say('nada'),
+      say('nada'),
+      say('nada'),
+      takeOver('le ayudo'),
+      reply(),
+      giveBackAt('count'),
+      say('1'),
+      say('Sí'),
+      succeed({ id: 'o3', number: 19, total_minor: 1250, currency: 'EUR' }),
+      reply({ source: 'phone', takes_over: true }),
+      giveBackAt('gone'),
+    ],
   },
 }
