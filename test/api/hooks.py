@@ -30,6 +30,8 @@ PINNED = {
     "/api/flows/{id}/simulate": "flows",
     "/api/flows/{id}/versions/{version}": "flows",
     "/api/bots/{id}/messages": "bots",
+    "/api/webhooks/{id}/deliveries/{delivery_id}": "webhooks",
+    "/api/webhooks/{id}/deliveries/{delivery_id}/retry": "webhooks",
 }
 # Where an id stands in a body or a query, and whose it is.
 REFERENCES = {
@@ -48,6 +50,7 @@ UNIQUE = {
     "flows": ("name",),
     "bots": ("phone_number_id",),
     "customers": ("phone", "value"),
+    "secrets": ("name",),
 }
 SENT = set()
 # What only some texts of their kind are good for.
@@ -79,6 +82,8 @@ def before_call(context, case, kwargs):
         ids["id"] = found(case, resource, ids["id"])
     if "version" in ids:
         ids["version"] = "1"
+    if "delivery_id" in ids:
+        ids["delivery_id"] = IDS["deliveries"]
     if case.query:
         case.query = fitting(case.query, ())
     # One that is left out stays so: assigned, it would count as wrong.
@@ -174,7 +179,8 @@ def unsent(key, value):
     """The value, or another of its kind where it was sent before."""
     if (key, value.lower()) in SENT:
         kind = "phone" if value.startswith("+") else key
-        value = {"phone": f"+57{next(NUMBERS):010}", "email": f"{uuid.uuid4()}@example.com"}.get(kind, str(uuid.uuid4()))
+        made = {"phone": f"+57{next(NUMBERS):010}", "email": f"{uuid.uuid4()}@example.com"}
+        value = made.get(kind, f"U{uuid.uuid4().hex}")
     SENT.add((key, value.lower()))
     return value
 
@@ -197,6 +203,10 @@ def fit_body(operation, body):
         # Whoever has not written can be sent templates only.
         if not isinstance(body.get("content"), dict) or body["content"].get("type") != "template":
             body["to"] = FACTS["writer"]
+    elif operation in ("POST /api/webhooks", "PUT /api/webhooks/{id}"):
+        # What is delivered goes nowhere.
+        if "url" in body:
+            body["url"] = "http://127.0.0.1:9/hook"
     elif operation == "POST /api/auth/login":
         body.update(OWNER)
     elif operation in ("POST /api/auth/refresh", "POST /api/auth/logout"):

@@ -57,6 +57,8 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
     // A JSON document is a file like any other.
     media: await api.add('/api/media', {}),
     'api-keys': await api.add('/api/api-keys', { name: 'Key', scopes: ['bots:read'] }),
+    secrets: await api.add('/api/secrets', { name: 'TOKEN', value: 'a secret value' }),
+    webhooks: await api.add('/api/webhooks', webhook),
   }
   await ask(`${url}/api/flows/${ids.flows}/publish`, { token, body: {} })
   const item = { product_id: ids.products, quantity: 1 }
@@ -69,11 +71,14 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
       orders,
       conversations: conversation ?? '',
       'failed-messages': await addFailedMessage(api, url, token),
+      deliveries: (await ask(`${url}/api/webhooks/${ids.webhooks}/test`, { token, body: {} })).delivery_id,
     },
     changed_ids: {
       products: await api.add('/api/products', product('2')),
       sellers: await api.add('/api/sellers', { name: 'Changed' }),
       flows: await api.add('/api/flows', flow('Changed')),
+      secrets: await api.add('/api/secrets', { name: 'CHANGED', value: 'a secret value' }),
+      webhooks: await api.add('/api/webhooks', webhook),
     },
   }
 }
@@ -92,6 +97,9 @@ async function addFailedMessage(api: Api, url: string, token: string): Promise<s
   await fetch(`${url}/api/bots/${bot}`, { method: 'DELETE', headers })
   return message_id
 }
+
+/** Nobody is there. */
+const webhook = { url: 'http://127.0.0.1:9/hook' }
 
 function product(sku: string): object {
   return { sku, name: 'Product', price_minor: 100, currency: 'EUR', stock: 1_000_000 }
