@@ -3,12 +3,13 @@ import { unknownBusiness } from '../../src/flow/business.ts'
 import { type CompiledFlow, compileFlow } from '../../src/flow/compile.ts'
 import type { OutboundContent } from '../../src/flow/content.ts'
 import { flowDocumentSchema } from '../../src/flow/document.ts'
-import { SENDING_EVENTS } from '../../src/flow/events.ts'
+import { type ConversationEvent, SENDING_EVENTS } from '../../src/flow/events.ts'
 import type { FlowLibrary } from '../../src/flow/library.ts'
 import type { ReplayWorld } from '../../src/flow/replay-against.ts'
 import type { Cause, HistoricEvent } from '../../src/flow/replay-history.ts'
 import { initialState } from '../../src/flow/state.ts'
 import { type Context, type FlowVersion, type Input, type StepResult, step } from '../../src/flow/step.ts'
+import { upcastEvent } from '../../src/flow/upcast.ts'
 import type { RecordedFlow, RecordedHistory, RecordedTurn } from './history.ts'
 
 /** What the engine of today makes of a history's inputs. */
@@ -118,7 +119,12 @@ export function causeOf(turn: RecordedTurn): Cause {
   if (input.kind === 'timer' || input.kind === 'move') return { kind: input.kind }
   if (input.kind === 'message') return { kind: 'message', message_id: input.message_id }
   // A step that is not there is none.
-  if (input.kind === 'resume') return { ...input, step: (turn.events[0]?.data as { step?: string }).step }
+  if (input.kind === 'resume') return { ...input, step: firstOf(turn, 'resumed')?.step }
   // Who writes in a conversation that waits for a person takes it over, whether or not they wished.
   return input.kind === 'agent_message' ? { ...input, takes_over: turn.events[0]?.type === 'handed_off' } : input
+}
+
+function firstOf<TType extends ConversationEvent['type']>({ events }: RecordedTurn, type: TType) {
+  const event = events.flatMap(stored => upcastEvent(stored) ?? []).find(one => one.type === type)
+  return event?.data as Extract<ConversationEvent, { type: TType }>['data'] | undefined
 }
