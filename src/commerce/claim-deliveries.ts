@@ -212,7 +212,10 @@ type Health = Pick<DeliveryTried, 'tenant_id' | 'webhook_id'> & {
   readonly isGivenUp: boolean
 }
 
-/** A webhook that took one of several is well. In the order of the ids, so that no two batches wait for each other. */
+/**
+ * A webhook that took one of several is well. In the order of the ids, so that two batches hardly ever wait for each other;
+ * where they do, the keeper of results tries again.
+ */
 async function noteHealth(tx: Transaction, tries: readonly DeliveryTried[], patienceMs: number) {
   const health = [...Map.groupBy(tries, one => one.webhook_id).values()]
     .flatMap(([first, ...rest]): Health[] => {

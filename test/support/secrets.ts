@@ -9,6 +9,9 @@ const secrets: readonly RegExp[] = [
   /\b(?:d360|legacy|evolution)-\d{6,}\b/,
   /\b(?:webhook|app)-(?:secret|token)\b/,
   /\b0123456789abcdef0123456789abcdef\b/,
+  // Of tenants: what flows send, and what webhooks are signed by.
+  /\bsk_live_\w{4,}/,
+  /\bwhsec_[A-Za-z0-9+/]{8,}/,
   // Access tokens, hashes of passwords, keys of sessions, codes that pair.
   /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/,
   /\$2[aby]\$\d\d\$/,
