@@ -1,4 +1,3 @@
-drop index conversations_load;
 alter table sellers drop column assigned_turn;
 drop sequence seller_turns;
 drop index products_catalog;

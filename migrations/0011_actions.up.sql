@@ -29,8 +29,6 @@ alter table sellers add column assigned_turn bigint not null default 0;
 create sequence seller_turns;
 grant usage on sequence seller_turns to dashoffice_app, dashoffice_worker;
 grant update (assigned_turn) on sellers to dashoffice_worker;
--- The open conversations of a seller are counted.
-create index conversations_load on conversations (tenant_id, seller_id) where seller_id is not null and status <> 'closed';
 
 alter table carts enable row level security;
 alter table carts force row level security;

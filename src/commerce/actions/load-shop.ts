@@ -21,7 +21,7 @@ const selectSellers = statement({
   params: ['tenant_id', 'limit'],
   row: { id: 'uuid', name: 'text', active: 'bool', turn: 'int8', open: 'int8' },
   sql: `select s.id, s.name, s.active, s.assigned_turn as turn, (select count(*) from conversations c
-      where c.tenant_id = $1 and c.seller_id = s.id and c.status <> 'closed') as open
+      where c.tenant_id = $1 and c.seller_id = s.id and c.status in ('bot', 'waiting', 'agent')) as open
     from sellers s where s.tenant_id = $1 and s.active order by s.id limit $2::int`,
 })
 
