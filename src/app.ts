@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import { systemClock } from './lib/clock.ts'
 import { makeSealer, type Sealer } from './lib/crypto.ts'
 import { messageOf, UsageError } from './lib/errors.ts'
+import { makeGuardedFetch } from './lib/guarded-fetch.ts'
 import { uuids } from './lib/ids.ts'
 import type { Log } from './lib/log.ts'
 import { keepMemoryLow } from './lib/memory.ts'
@@ -81,8 +82,12 @@ const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
   },
   async orchestrator(parts) {
     const { startOrchestrator } = await import('./orchestrator/orchestrator.ts')
-    const { stop } = startOrchestrator({ ...parts, clock: systemClock, ids: uuids, actions })
-    return { fetch: opsRoutes(parts).fetch, stop }
+    const { startCallLoop } = await import('./orchestrator/perform-calls.ts')
+    const { startWebhookLoop } = await import('./orchestrator/deliver-webhooks.ts')
+    const { ALLOW_PRIVATE_URLS: allowsPrivate, LOG_RETENTION_DAYS: keptDays } = parts.config
+    const all = { ...parts, clock: systemClock, ids: uuids, fetch: makeGuardedFetch({ allowsPrivate }) }
+    const loops = [startOrchestrator({ ...all, actions }), startCallLoop(all), startWebhookLoop({ ...all, keptDays })]
+    return { fetch: opsRoutes(parts).fetch, stop: async () => void (await Promise.all(loops.map(loop => loop.stop()))) }
   },
   async analytics(parts) {
     return { fetch: opsRoutes(parts).fetch, stop: async () => undefined }

@@ -145,7 +145,7 @@ export async function mergeCustomer(
     const { state, events } = step(noFlows, before, { kind: 'close', reason: 'merged' }, context)
     return {
       ...{ tenantId, conversationId: rival.id, botId: rival.bot_id, state, seqBefore: before.seq, events },
-      ...{ sends: [], timer: null, doneIds: [], heldIds: [], lastInboundAt: null },
+      ...{ sends: [], timer: null, doneIds: [], heldIds: [], releases: false, lastInboundAt: null },
     }
   })
   await saveTurns(tx, turns, new Date())

@@ -28,6 +28,8 @@ export type Turn = ConversationKey & {
   readonly doneIds: readonly string[]
   /** Rows that wait for the answer from outside which the flow waits for: they are taken with it. */
   readonly heldIds: readonly string[]
+  /** Whether what was held for that answer is to be taken now: the answer has come. */
+  readonly releases: boolean
   /** When the customer last wrote, by the provider's clock; null when the turn was about something else. */
   readonly lastInboundAt: Date | null
 }
@@ -92,6 +94,16 @@ const holdInbox = statement({
   params: ['ids'],
   row: {},
   sql: 'update inbox set held = true where id = any ($1::uuid[]) and not held',
+})
+
+// What a turn has held and done itself is gone by then: this is for more than one turn takes.
+const releaseInbox = statement({
+  name: 'turn_release_inbox',
+  params: ['tenant_ids', 'conversation_ids'],
+  row: {},
+  sql: `update inbox i set held = false
+    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
+    where i.tenant_id = g.tenant_id and i.conversation_id = g.conversation_id and i.held`,
 })
 
 const updateConversations = statement({
@@ -182,7 +194,13 @@ async function saveDone(tx: Transaction, turns: readonly Turn[]): Promise<void> 
 
 async function saveHeld(tx: Transaction, turns: readonly Turn[]): Promise<void> {
   const ids = turns.flatMap(turn => turn.heldIds)
+  const released = turns.filter(turn => turn.releases)
   if (ids.length > 0) await tx.run(holdInbox, { ids })
+  if (released.length === 0) return
+  await tx.run(releaseInbox, {
+    tenant_ids: released.map(turn => turn.tenantId),
+    conversation_ids: released.map(turn => turn.conversationId),
+  })
 }
 
 async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {

@@ -82,12 +82,16 @@ export async function playTurn(taken: Taken, tools: TurnTools): Promise<Played |
   const { movedIds, heldIds, consents, calls, told } = play
   const left = new Set([...movedIds, ...heldIds])
   const doneIds = mail.flatMap(row => (left.has(row.id) ? [] : [row.id]))
-  const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds, heldIds }
+  const releases = isAwaitingAction(taken.state) && !isAwaitingAction(play.state)
+  const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds, heldIds, releases }
   return { conversation, turn, told, movedIds, calls, consents }
 }
 
 type Play = {
-  readonly turn: Omit<Turn, 'state' | 'timer' | 'doneIds' | 'heldIds'> & { events: ConversationEvent[]; sends: Send[] }
+  readonly turn: Omit<Turn, 'state' | 'timer' | 'doneIds' | 'heldIds' | 'releases'> & {
+    events: ConversationEvent[]
+    sends: Send[]
+  }
   readonly told: FeedEvent[]
   readonly movedIds: string[]
   readonly heldIds: string[]

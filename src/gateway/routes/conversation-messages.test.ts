@@ -48,7 +48,7 @@ const mail = async ({ id }: Desk): Promise<{ kind: string; body: object }[]> => 
 async function play(desk: Desk, events: readonly ConversationEvent[]): Promise<void> {
   const state = foldEvents(events)
   const key = { tenantId: desk.as.tenantId, conversationId: desk.id, botId: desk.botId }
-  const nothing = { sends: [], timer: undefined, doneIds: [], heldIds: [], lastInboundAt: null }
+  const nothing = { sends: [], timer: undefined, doneIds: [], heldIds: [], releases: false, lastInboundAt: null }
   await gateway.database.transaction({ role: 'worker' }, tx =>
     saveTurns(tx, [{ ...key, state, seqBefore: 0, events, ...nothing }], new Date()),
   )

@@ -46,7 +46,7 @@ async function append(
   events: readonly ConversationEvent[],
 ): Promise<void> {
   const state = foldEvents(events)
-  const rest = { sends: [], timer: null, doneIds: [], heldIds: [], lastInboundAt: null, seqBefore: 0 }
+  const rest = { sends: [], timer: null, doneIds: [], heldIds: [], releases: false, lastInboundAt: null, seqBefore: 0 }
   await gateway.database.transaction({ role: 'worker' }, tx =>
     saveTurns(tx, [{ tenantId: as.tenantId, conversationId, botId, state, events, ...rest }], new Date()),
   )
