@@ -16,6 +16,7 @@ import { makeMemoryBus } from '../src/stores/memory/bus.ts'
 import { makeMemoryGate } from '../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../src/stores/postgres/database.ts'
 import { actionsPage } from './actions-page.ts'
+import { eventsPage } from './events-page.ts'
 import { expressionsPage } from './expressions-page.ts'
 import { page, table } from './markdown.ts'
 
@@ -27,6 +28,7 @@ write('errors.md', errorsPage())
 write('metrics.md', await metricsPage())
 write('expressions.md', expressionsPage())
 write('actions.md', await actionsPage())
+write('events.md', eventsPage())
 write('openapi.json', await openApi())
 
 function write(name: string, text: string): void {

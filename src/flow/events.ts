@@ -10,6 +10,7 @@ export type Choice = { readonly id: string; readonly title: string }
  * its end with `flow.revived`) and ends with exactly one `flow.ended`; `token` and `call_id` are unique in a conversation.
  */
 export type ConversationEvent =
+  /** The customer wrote; what, is in the message. */
   | Event<'message.received', { message_id: string }>
   /**
    * Said by a message that nothing was done with: the bot has no flow, no trigger of them matched, the run waits for a
@@ -22,24 +23,32 @@ export type ConversationEvent =
   | Event<'replied', { step: string; flow_id: string; choices?: readonly Choice[] }>
   /** A text of the business itself, which no step sends. */
   | Event<'notice.sent', { notice: TextKind }>
+  /** The run waits for an answer, to be known by `token`; `timeout_ms`: at most so long. `choices`: what it offers to tap. */
   | Event<'question.asked', { step: string; token: string; choices?: readonly Choice[]; timeout_ms?: number }>
   /** `attempt` is the number of the answer now awaited, 1 being the first. */
   | Event<'question.repeated', { step: string; attempt: number; token: string; choices?: readonly Choice[] }>
+  /** What the customer wrote is the answer: the variable has it from now on. */
   | Event<'answer.accepted', { step: string; variable: string; value: Json }>
+  /** What the customer wrote is no answer to the question. `attempt`: the number of this one. */
   | Event<'answer.rejected', { step: string; attempt: number; reason: AnswerProblem }>
+  /** No answer came in time. */
   | Event<'answer.timed_out', { step: string }>
   /**
    * `result`: whether the condition, or any case, is true. `case`: the first that is, counted from 0, of a decision with
    * cases.
    */
   | Event<'decision.made', { step: string; result: boolean; next: string; case?: number }>
+  /** An action was called, and the run waits for what comes of it; messages are held back until then. */
   | Event<'action.requested', { step: string; call_id: string; handler: string }>
+  /** What the action gave. Without a `variable` it is not kept, and `value` is null. */
   | Event<'action.completed', { step: string; call_id: string; variable: string | null; value: Json }>
+  /** Why the action did not do it; the variable `error` has that from now on. */
   | Event<'action.failed', { step: string; call_id: string; code: string; message: string }>
   /** The run waits until a moment, in milliseconds since 1970. */
   | Event<'wait.started', { step: string; token: string; until: number }>
   /** The moment came, a message came before it, or (without `wait.started`) it had passed already. */
   | Event<'wait.ended', { step: string; reason: 'time' | 'message' | 'past' }>
+  /** A step called another flow, which runs in its version published at that moment. */
   | Event<'flow.called', FlowRef & { step: string }>
   /** The called flow ended; `step` is the step of the caller that called it. */
   | Event<'flow.returned', { step: string; flow_id: string }>
@@ -54,6 +63,7 @@ export type ConversationEvent =
   | Event<'flow.revived', { flow_id: string; version: number; step: string }>
   /** What runs of that flow is of another version from now on; `from_version` is the one of the outermost frame. */
   | Event<'flow.moved', { flow_id: string; from_version: number; version: number }>
+  /** The run stays in its version: what the other one lacks. */
   | Event<'flow.move_refused', { flow_id: string; version: number; reason: string }>
   /**
    * A person is asked for, or (`agent`) took over. `customer`: with a word. `timeout`: the agent did not answer. `step`:
@@ -80,7 +90,9 @@ export type ConversationEvent =
   | Event<'resumed', { by: string | null; step?: string }>
   /** The customer asked to be left alone, in these words. */
   | Event<'opted_out', { message_id: string; word: string }>
+  /** The customer asked to be written to again, in these words. */
   | Event<'opted_in', { message_id: string; word: string }>
+  /** The conversation is over; the next message begins another. */
   | Event<'closed', { reason: string }>
 
 type Event<TType extends string, TData> = { readonly type: TType; readonly data: Readonly<TData> }
