@@ -6,8 +6,9 @@ import { type ConversationState, initialState } from './state.ts'
 import { type Context, type Input, type StepResult, step } from './step.ts'
 
 /**
- * What happens next, to be aimed at the state it meets: `isLate` aims at a token or call that isn't awaited. `later`: only
- * the clock goes on. `elsewhere`: the customer's wish to be left alone changes outside of the conversation.
+ * What happens next, to be aimed at the state it meets: `isLate` aims at a token or call that isn't awaited, else a
+ * result or a time comes that is. `later`: only the clock goes on. `elsewhere`: the customer's wish to be left alone
+ * changes outside of the conversation.
  */
 export type Move =
   | { readonly kind: 'text'; readonly text: string }
@@ -50,10 +51,7 @@ const usual = [
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('agent_message' as const), takes_over: fc.boolean() }),
   },
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constantFrom('later' as const, 'later' as const, 'elsewhere' as const) }),
-  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'later' as const }) },
 ]
 
 const leaping = [
@@ -71,11 +69,20 @@ const leaping = [
   },
 ]
 
-/** What happens in a conversation; some are closed at the end, and then a little more happens. */
+/**
+ * What happens in a conversation; in some the customer is left alone from somewhere on, and some are closed at the end, and
+ * then a little more happens.
+ */
 function movesOf(move: fc.Arbitrary<Move>): fc.Arbitrary<readonly Move[]> {
+  const many = fc.array(move, { minLength: 3, maxLength: 25 })
+  const few = fc.array(move, { maxLength: 5 })
   return fc
-    .tuple(fc.array(move, { maxLength: 25 }), fc.boolean(), fc.array(move, { maxLength: 3 }))
-    .map(([before, isClosed, after]) => (isClosed ? [...before, { kind: 'close' as const }, ...after] : before))
+    .tuple(many, fc.option(few, { freq: 2 }), fc.option(few, { freq: 2 }))
+    .map(([before, alone, after]) => [
+      ...before,
+      ...(alone === null ? [] : [{ kind: 'elsewhere' as const }, ...alone]),
+      ...(after === null ? [] : [{ kind: 'close' as const }, ...after]),
+    ])
 }
 
 /** With a person who has the bot go on at any step, and runs that move to another version. */
@@ -118,14 +125,9 @@ function toInput(move: Move, state: ConversationState): Input | null {
     case 'photo':
       return { ...message, content: { type: 'image', media_id: '1', mime_type: 'image/png' } }
     case 'timer':
-      return { kind: 'timer', token: (move.isLate ? null : tokenIn(state)) ?? 'q-1' }
     case 'succeed':
-    case 'fail': {
-      const call_id = waiting?.kind === 'action' && !move.isLate ? waiting.call_id : 'a-1'
-      const failure = { ok: false, code: 'failed', message: 'it failed' } as const
-      const result = move.kind === 'fail' ? failure : ({ ok: true, value: { number: 7, list: [1, 0.5] } } as const)
-      return { kind: 'action_result', call_id, result }
-    }
+    case 'fail':
+      return move.isLate ? late(move.kind) : awaited(move.kind, state)
     case 'handoff':
       return { kind: 'handoff', note: '', agent_id: 'u1' }
     case 'resume':
@@ -143,6 +145,24 @@ function toInput(move: Move, state: ConversationState): Input | null {
       return null
   }
 }
+
+/** A time that is over, or a result, that nothing waits for any more. */
+function late(kind: 'timer' | 'succeed' | 'fail'): Input {
+  return kind === 'timer' ? { kind, token: 'q-1' } : { kind: 'action_result', call_id: 'a-1', result: results[kind] }
+}
+
+/** What the state waits for: the result of its action, else the time of its timer. */
+function awaited(kind: 'timer' | 'succeed' | 'fail', state: ConversationState): Input {
+  const waiting = state.run?.waiting
+  const result = results[kind === 'fail' ? 'fail' : 'succeed']
+  if (waiting?.kind === 'action') return { kind: 'action_result', call_id: waiting.call_id, result }
+  return { kind: 'timer', token: tokenIn(state) ?? 'q-1' }
+}
+
+const results = {
+  fail: { ok: false, code: 'failed', message: 'it failed' },
+  succeed: { ok: true, value: { number: 7, list: [1, 0.5] } },
+} as const
 
 const botFlows = [
   { flow_id: 'Main', version: 1 },

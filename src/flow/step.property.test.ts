@@ -151,7 +151,7 @@ describe('whatever the flow and whatever happens', () => {
           if ('by' in data) seen.add(`${type} ${data.by}`)
         }
       }),
-      { numRuns: 1_000, seed: 5 },
+      { numRuns: 2_500, seed: 5 },
     )
     expect(Object.keys(EVENT_VERSIONS).filter(type => !seen.has(type))).toEqual([])
     const ends = ['end', 'handoff', 'failed', 'closed', 'menu', 'cancelled', 'opted_out', 'replaced']
