@@ -27,6 +27,10 @@ NUMBERS = itertools.count(1)
 # What needs a flow without faults, or the bot that customers have written to.
 PINNED = {
     "/api/flows/{id}/publish": "flows",
+    "/api/flows/{id}/rollback": "flows",
+    "/api/flows/{id}/running": "flows",
+    "/api/flows/{id}/diff": "flows",
+    "/api/flows/{id}/move": "flows",
     "/api/flows/{id}/simulate": "flows",
     "/api/flows/{id}/versions/{version}": "flows",
     "/api/bots/{id}/messages": "bots",
@@ -86,6 +90,8 @@ def before_call(context, case, kwargs):
         ids["delivery_id"] = IDS["deliveries"]
     if case.query:
         case.query = fitting(case.query, ())
+        if case.path == "/api/flows/{id}/diff":
+            case.query = {key: "1" for key in case.query}
     # One that is left out stays so: assigned, it would count as wrong.
     if isinstance(case.body, dict):
         case.body = fitting(case.body, UNIQUE.get(resource, ()))
@@ -196,6 +202,12 @@ def fit_body(operation, body):
         body.pop("provider", None)
         if isinstance(body.get("config"), dict):
             body["config"] = {key: value for key, value in body["config"].items() if key in META}
+    elif operation == "POST /api/flows/{id}/rollback":
+        # What is published now is none to go back to.
+        body["version"] = 1
+    elif operation == "POST /api/flows/{id}/move":
+        body.pop("cursor", None)
+        body.update({key: 1 for key in ("from", "to") if key in body})
     elif operation == "POST /api/bots/{id}/connect":
         # Only bots that a phone pairs have one.
         body.pop("phone", None)

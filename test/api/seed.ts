@@ -60,7 +60,9 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
     secrets: await api.add('/api/secrets', { name: 'TOKEN', value: 'a secret value' }),
     webhooks: await api.add('/api/webhooks', webhook),
   }
-  await ask(`${url}/api/flows/${ids.flows}/publish`, { token, body: {} })
+  // Twice, so that there is a version to go back to.
+  for (let version = 1; version <= 2; version++)
+    await ask(`${url}/api/flows/${ids.flows}/publish`, { token, body: {} })
   const item = { product_id: ids.products, quantity: 1 }
   const orders = await api.add('/api/orders', { customer_id: ids.customers, items: [item] })
   const [conversation, ...conversations] = await writeFrom(api, `${adapterUrl}/webhooks/meta/${ids.bots}`)
