@@ -108,6 +108,13 @@ describe('who is left alone', () => {
     }
   })
 
+  test('has the timer of such a run taken away by a timer that comes too late', () => {
+    const conversation = new Conversation(orderFlow)
+    conversation.say('hola')
+    conversation.isOptedOut = true
+    expect(conversation.give({ kind: 'timer', token: 'q0' }).effects).toEqual([{ kind: 'timer_clear' }])
+  })
+
   test('has what an action did recorded, and no more', () => {
     const conversation = untilAction()
     conversation.isOptedOut = true
