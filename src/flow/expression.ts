@@ -1,4 +1,5 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { Lru } from '../lib/lru.ts'
 import { explainCall, registerFunctions } from './cel-functions.ts'
 import { costExceeded, evaluating, type Scope } from './evaluation.ts'
 import { suggestion } from './finding.ts'
@@ -85,15 +86,35 @@ function withFunctions(target: Environment, purpose: 'checking' | 'evaluating'):
   return target
 }
 
+type Prepared =
+  | { readonly problem: string }
+  | { readonly run: (context: Record<string, unknown>) => unknown; readonly names: readonly string[] }
+
+// A flow is checked at each keystroke, and compiled again with each version: most of it is as it was.
+const knownMax = 1_000
+const prepared = new Lru<string, Prepared>(knownMax)
+const judged = new Lru<string, Judged>(knownMax)
+
+function prepare(source: string): Prepared {
+  const parsed = parse(environment, source)
+  const made = 'problem' in parsed ? { problem: parsed.problem } : metered(parsed.evaluate)
+  prepared.set(source, made)
+  return made
+}
+
+function metered(evaluate: ReturnType<Environment['parse']>): Prepared {
+  installMeter(evaluate.ast)
+  return { run: context => evaluate(context), names: [...freeNames(evaluate.ast)] }
+}
+
 /** Parses an expression once, for evaluating often. Never throws: what is wrong is in `problem`. */
 export function parseExpression(source: string, field: string): Expression {
-  const parsed = parse(environment, source)
-  if ('problem' in parsed) return brokenExpression(source, field, parsed.problem)
-  installMeter(parsed.evaluate.ast)
-  const names = [...freeNames(parsed.evaluate.ast)]
+  const known = prepared.get(source) ?? prepare(source)
+  if ('problem' in known) return brokenExpression(source, field, known.problem)
+  const { run, names } = known
   const evaluate = (scope: Scope): unknown => {
     try {
-      const value: unknown = evaluating(scope, () => parsed.evaluate(readNames(names, scope)))
+      const value: unknown = evaluating(scope, () => run(readNames(names, scope)))
       // An expression can go on after a failure, but not after this one.
       if (scope.left < 0) throw costExceeded
       return value
@@ -113,10 +134,16 @@ export function brokenExpression(source: string, field: string, problem: string)
 }
 
 /** Checks an expression with the roots' fields known: its CEL type ("bool", "dyn", "list"…), or what is wrong. */
-export function checkExpression(source: string): { type: string } | { problem: string } {
+export function checkExpression(source: string): Judged {
+  const known = judged.get(source)
+  if (known !== undefined) return known
   const parsed = parse(checkingEnvironment, source)
-  return 'problem' in parsed ? { problem: parsed.problem + suggestionFor(parsed.problem) } : { type: parsed.type }
+  const made = 'problem' in parsed ? { problem: parsed.problem + suggestionFor(parsed.problem) } : { type: parsed.type }
+  judged.set(source, made)
+  return made
 }
+
+type Judged = { readonly type: string } | { readonly problem: string }
 
 const fieldNames = Object.values(ROOT_FIELDS).flatMap(fields => Object.keys(fields))
 
