@@ -29,10 +29,19 @@ export function stepExpressions(step: CompiledStep): readonly Expression[] {
   }
 }
 
+type Targets = readonly { readonly field: string; readonly target: string }[]
+
+// Every part of the checker asks for them, and a compiled step never changes.
+const targets = new WeakMap<CompiledStep, Targets>()
+
 /** The steps a step can lead to, "end" among them, with the field that says so. */
-export function stepTargets(step: CompiledStep): readonly { readonly field: string; readonly target: string }[] {
+export function stepTargets(step: CompiledStep): Targets {
+  const known = targets.get(step)
+  if (known !== undefined) return known
   const fields: Record<string, string | null> = targetFields(step)
-  return Object.entries(fields).flatMap(([field, target]) => (target === null ? [] : [{ field, target }]))
+  const made = Object.entries(fields).flatMap(([field, target]) => (target === null ? [] : [{ field, target }]))
+  targets.set(step, made)
+  return made
 }
 
 function targetFields(step: CompiledStep): Record<string, string | null> {
