@@ -1,17 +1,13 @@
 import * as v from 'valibot'
 import type { FlowVersion, Input } from '../flow/step.ts'
+import { callResultBody } from '../messaging/calls.ts'
 import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
 import { silenceMs } from './silence.ts'
 
 const agentId = v.optional(v.nullable(v.string()))
-const result = v.variant('ok', [
-  v.object({ ok: v.literal(true), value: v.custom<never>(() => true) }),
-  v.object({ ok: v.literal(false), code: v.string(), message: v.string() }),
-])
-
 const bodySchemas = {
   timer: v.object({ token: v.string() }),
-  result: v.object({ call_id: v.string(), result }),
+  result: callResultBody,
   handoff: v.object({ note: v.optional(v.string(), ''), agent_id: agentId }),
   resume: v.object({ agent_id: agentId, step: v.optional(v.nullable(v.string())) }),
   close: v.object({ reason: v.optional(v.string(), 'closed'), agent_id: agentId }),

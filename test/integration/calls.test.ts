@@ -159,7 +159,7 @@ test('whichever part stands still, and whoever starts it again, the conversation
   expect(asked.length).toBe(1)
 })
 
-for (const emits of [false])
+for (const emits of [false, true])
   test(`what the customer writes while the flow waits is kept, and taken up after the answer${emits ? ', where what follows goes alone too' : ''}`, async () => {
     shop = await seedShop(admin, { flow: quoteFlow({ emits }), number: String(numbers++) })
     let release = () => {}
