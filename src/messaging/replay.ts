@@ -63,13 +63,14 @@ const readMessages = statement({
     from messages where tenant_id = $1 and conversation_id = $2`,
 })
 
+// One look by key for each conversation: `exists` may be planned as one look at all events there are.
 const findRecent = statement({
   name: 'replay_find_recent',
   params: ['flow_id', 'tenant_id', 'before_id', 'limit'],
   row: { id: 'uuid', is_in: 'bool' },
-  sql: `select c.id, exists (select from conversation_events e
+  sql: `select c.id, (select true from conversation_events e
       where e.tenant_id = c.tenant_id and e.conversation_id = c.id and e.type in ('flow.started', 'flow.called')
-        and e.data ->> 'flow_id' = $1::uuid::text) as is_in
+        and e.data ->> 'flow_id' = $1::uuid::text limit 1) is not null as is_in
     from conversations c where c.tenant_id = $2 and c.id < $3::uuid order by c.id desc limit $4`,
 })
 
