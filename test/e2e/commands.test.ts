@@ -40,6 +40,7 @@ test('--help works at every level, and lists the settings', async () => {
     ['migrate', '--help'],
     ['migrate', 'run', '--help'],
     ['flow', 'check', '--help'],
+    ['flow', 'replay', '--help'],
     ['tenant', '--help'],
     ['tenant', 'limit', '--help'],
     ['emulate', '--help'],
