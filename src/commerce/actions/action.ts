@@ -27,7 +27,6 @@ export type ActionPermission =
   | 'orders:write'
   | 'customers:write'
   | 'conversations:write'
-  | 'tenant:write'
   | 'secrets:write'
   | 'webhooks:write'
 
