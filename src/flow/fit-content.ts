@@ -13,11 +13,21 @@ import { shorten } from './words.ts'
  */
 export function fitContent(rendered: Json): { content: OutboundContent } | { path: string; problem: string } {
   const fitted = isJsonObject(rendered) ? fit(rendered) : rendered
-  const parsed = v.safeParse(outboundContentSchema, fitted, { abortEarly: true })
+  const schema = isJsonObject(fitted) ? schemas.get(fitted.type) : undefined
+  const parsed = v.safeParse(schema ?? outboundContentSchema, fitted, { abortEarly: true })
   if (parsed.success) return { content: parsed.output }
   const [issue] = parsed.issues
   const isMissing = issue.type === 'strict_object' && issue.received === 'undefined'
   return { path: v.getDotPath(issue) ?? '', problem: isMissing ? 'is missing or empty' : issue.message }
+}
+
+/** The schema of each type of content: to look it up costs a third of what it does to try them in their order. */
+const schemas: ReadonlyMap<unknown, v.GenericSchema<unknown, OutboundContent>> = new Map(
+  outboundContentSchema.options.flatMap(option => typesOf(option).map(type => [type, option] as const)),
+)
+
+function typesOf({ entries: { type } }: (typeof outboundContentSchema.options)[number]): readonly string[] {
+  return type.type === 'literal' ? [type.literal] : type.options
 }
 
 function fit(content: JsonObject): JsonObject {
@@ -93,8 +103,8 @@ function shortenTexts(
   lengthMax: Readonly<Record<string, number>>,
 ): JsonObject {
   const copy: Record<string, Json> = {}
-  for (const [key, value] of Object.entries(object)) {
-    const max = lengthMax[key]
+  for (const key of Object.keys(object)) {
+    const [value, max] = [object[key], lengthMax[key]]
     if (value === undefined || value === null || (value === '' && max !== undefined)) continue
     copy[key] = typeof value === 'string' && max !== undefined ? shorten(value, max) : value
   }
