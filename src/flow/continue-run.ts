@@ -3,16 +3,22 @@ import { type Call, emit, fail, handOff } from './call.ts'
 import type { InboundContent } from './content.ts'
 import type { AnswerProblem } from './events.ts'
 import { isJsonObject, type Json, jsonLength } from './json.ts'
-import { ACTIONS_PER_TURN_MAX, NOTE_LENGTH_MAX, VALUE_JSON_LENGTH_MAX, VARIABLES_JSON_LENGTH_MAX } from './limits.ts'
+import {
+  ACTIONS_PER_TURN_MAX,
+  ERROR_JSON_LENGTH_MAX,
+  NOTE_LENGTH_MAX,
+  VALUE_JSON_LENGTH_MAX,
+  VARIABLES_JSON_LENGTH_MAX,
+} from './limits.ts'
 import { type StepOf, withStep } from './run.ts'
 import { askAgain, reply } from './send-content.ts'
 import type { Waiting } from './state.ts'
 import { shorten } from './words.ts'
 
-/** How an action ended. */
+/** How an action ended. `data` says in figures what the message says in words. */
 export type ActionResult =
   | { readonly ok: true; readonly value: Json }
-  | { readonly ok: false; readonly code: string; readonly message: string }
+  | { readonly ok: false; readonly code: string; readonly message: string; readonly data?: Json }
 
 /** How the action that is one too many of a turn ends. */
 export const tooManyActions: ActionResult = {
@@ -90,7 +96,9 @@ function recordResult(
 ): boolean {
   if (!result.ok) {
     const message = shorten(result.message, NOTE_LENGTH_MAX)
-    emit(call, { type: 'action.failed', data: { step, call_id, code: result.code, message } })
+    const { code, data } = result
+    const isKept = data !== undefined && jsonLength(data, ERROR_JSON_LENGTH_MAX) <= ERROR_JSON_LENGTH_MAX
+    emit(call, { type: 'action.failed', data: { step, call_id, code, message, ...(isKept && { data }) } })
     return true
   }
   const value = variable === null ? null : result.value

@@ -43,7 +43,7 @@ export type ConversationEvent =
   /** What the action gave. Without a `variable` it is not kept, and `value` is null. */
   | Event<'action.completed', { step: string; call_id: string; variable: string | null; value: Json }>
   /** Why the action did not do it; the variable `error` has that from now on. */
-  | Event<'action.failed', { step: string; call_id: string; code: string; message: string }>
+  | Event<'action.failed', { step: string; call_id: string; code: string; message: string; data?: Json }>
   /** The run waits until a moment, in milliseconds since 1970. */
   | Event<'wait.started', { step: string; token: string; until: number }>
   /** The moment came, a message came before it, or (without `wait.started`) it had passed already. */

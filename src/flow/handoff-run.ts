@@ -9,6 +9,11 @@ export function takeOver(call: Call, note: string, agent_id: string | null): voi
   emit(call, { type: 'handed_off', data: { by: 'agent', note, ...(agent_id !== null && { agent_id }) } })
 }
 
+/** A person is asked for: where one has the conversation, or is waited for, nothing changes. */
+export function callPerson(call: Call, note: string): void {
+  if (call.state.status === 'bot') askForPerson(call, 'flow', note)
+}
+
 /** A message that a person wrote to the customer; who writes to one that waits for a person, or so wants, takes over. */
 export type AgentMessage = {
   readonly message_id: string

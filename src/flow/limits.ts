@@ -70,6 +70,8 @@ export const FLOW_DEPTH_MAX = 8
 export const ACTIONS_PER_TURN_MAX = 20
 /** JSON of one variable, and of one action's input. */
 export const VALUE_JSON_LENGTH_MAX = 65_536
+/** JSON of what an action's error says in figures. */
+export const ERROR_JSON_LENGTH_MAX = 8_192
 /** JSON of all variables of a run. */
 export const VARIABLES_JSON_LENGTH_MAX = 262_144
 export const JSON_DEPTH_MAX = 32

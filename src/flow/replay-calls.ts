@@ -42,8 +42,12 @@ type Answering = Extract<ConversationEvent, { type: 'action.completed' | 'action
 
 function answerOf({ type, data }: Answering, afterMs: number): Answered {
   if (type === 'action.failed') {
-    const { code, message } = data
-    return { kind: 'kept', afterMs, result: { ok: false, code, message } }
+    const { code, message, data: figures } = data
+    return {
+      kind: 'kept',
+      afterMs,
+      result: { ok: false, code, message, ...(figures !== undefined && { data: figures }) },
+    }
   }
   if (data.variable === null) return { kind: 'not_kept', afterMs }
   return { kind: 'kept', afterMs, result: { ok: true, value: data.value } }

@@ -162,8 +162,8 @@ function applyToRun(run: Run, event: ConversationEvent): Run {
       return { ...run, variables, waiting: { kind: 'paused', step, ok: true } }
     }
     case 'action.failed': {
-      const { step, code, message } = event.data
-      const variables = { ...run.variables, error: { code, message } }
+      const { step, code, message, data } = event.data
+      const variables = { ...run.variables, error: { code, message, ...(data !== undefined && { data }) } }
       return { ...run, variables, waiting: { kind: 'paused', step, ok: false } }
     }
     case 'wait.started': {

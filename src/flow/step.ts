@@ -2,7 +2,7 @@ import { type Call, type Effect, emit } from './call.ts'
 import { leaveAlone } from './consent.ts'
 import { type ActionResult, takeResult, timeOut } from './continue-run.ts'
 import type { ConversationEvent } from './events.ts'
-import { type AgentMessage, recordAgentMessage, resume, takeOver, timeOutPerson } from './handoff-run.ts'
+import { type AgentMessage, callPerson, recordAgentMessage, resume, takeOver, timeOutPerson } from './handoff-run.ts'
 import type { FlowLibrary } from './library.ts'
 import { STEPS_PER_CALL_MAX } from './limits.ts'
 import { liveTimer, remainingMs } from './live-timer.ts'
@@ -24,7 +24,7 @@ export type Input =
   /** The time of the timer with this token is over. */
   | { readonly kind: 'timer'; readonly token: string }
   | { readonly kind: 'action_result'; readonly call_id: string; readonly result: ActionResult }
-  /** An agent takes over: the run stands still until it is resumed. */
+  /** An agent takes over, or without one a person is asked for: the run stands still until it is resumed. */
   | { readonly kind: 'handoff'; readonly note: string; readonly agent_id?: string | undefined }
   /**
    * Back to the bot: a waiting question is asked again, a result that came meanwhile is gone on with. With a `step` of the
@@ -84,7 +84,7 @@ function dispatch(call: Call, input: Exclude<Input, MessageInput>): void {
   if (call.context.customer.opted_out) leaveAlone(call)
   const { status } = call.state
   if (input.kind === 'timer') takeTimer(call, input.token)
-  else if (input.kind === 'handoff' && status !== 'closed') takeOver(call, input.note, input.agent_id ?? null)
+  else if (input.kind === 'handoff' && status !== 'closed') handOver(call, input)
   else if (input.kind === 'resume' && (status === 'waiting' || status === 'agent')) takeBack(call, input)
   else if (input.kind === 'close' && status !== 'closed') close(call, input.reason)
   else if (input.kind === 'agent_message') recordAgentMessage(call, input)
@@ -95,6 +95,11 @@ function takeTimer(call: Call, token: string): void {
   if (liveTimer(call.state)?.token !== token) return
   if (call.state.status === 'bot') timeOut(call)
   else timeOutPerson(call)
+}
+
+function handOver(call: Call, { note, agent_id }: Extract<Input, { kind: 'handoff' }>): void {
+  if (agent_id === undefined) callPerson(call, note)
+  else takeOver(call, note, agent_id)
 }
 
 function takeBack(call: Call, { agent_id, step: target }: Extract<Input, { kind: 'resume' }>): void {

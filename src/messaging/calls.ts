@@ -171,7 +171,7 @@ export const callResultBody = v.object({
   call_id: v.string(),
   result: v.variant('ok', [
     v.object({ ok: v.literal(true), value: anyJson }),
-    v.object({ ok: v.literal(false), code: v.string(), message: v.string(), data: v.optional(anyJson) }),
+    v.object({ ok: v.literal(false), code: v.string(), message: v.string(), data: v.exactOptional(anyJson) }),
   ]),
 })
 

@@ -296,3 +296,52 @@ function byConversation(rows: readonly Mail[]): Map<string, Mail[]> {
   for (const list of mail.values()) list.sort((a, b) => (a.id < b.id ? -1 : 1))
   return mail
 }
+
+/** A customer as a flow sees them. */
+export type CustomerInFlow = {
+  readonly id: string
+  readonly name: string | null
+  readonly phone: string | null
+  readonly email: string | null
+  readonly variables: JsonObject
+  readonly tags: readonly string[]
+}
+
+type CustomerColumns = Pick<
+  Claimed,
+  'customer_id' | 'customer_name' | 'customer_phone' | 'customer_email' | 'customer_variables' | 'customer_tags'
+>
+
+export function customerOf(row: CustomerColumns): CustomerInFlow {
+  return {
+    id: row.customer_id,
+    name: row.customer_name === '' ? null : row.customer_name,
+    phone: row.customer_phone,
+    email: row.customer_email,
+    variables: row.customer_variables,
+    tags: row.customer_tags,
+  }
+}
+
+const findCustomer = statement({
+  name: 'turn_find_customer',
+  params: ['tenant_id', 'id'],
+  row: {
+    customer_id: 'uuid',
+    customer_name: 'text',
+    customer_phone: nullable('text'),
+    customer_email: nullable('text'),
+    customer_variables: json<JsonObject>(),
+    customer_tags: json<readonly string[]>(),
+  },
+  sql: `select id as customer_id, name as customer_name, phone as customer_phone, email as customer_email,
+      variables as customer_variables, to_jsonb(tags) as customer_tags
+    from customers where tenant_id = $1 and id = $2`,
+})
+
+/** The customer of a conversation as this transaction has left them. */
+export async function readCustomer(tx: Transaction, { tenant_id, customer_id }: Claimed): Promise<CustomerInFlow> {
+  const [row] = await tx.run(findCustomer, { tenant_id, id: customer_id })
+  if (row === undefined) throw new Error(`There is no customer ${customer_id}`)
+  return customerOf(row)
+}

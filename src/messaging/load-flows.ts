@@ -12,7 +12,8 @@ const flowsMax = 2_000
 
 type Call = { readonly tenantId: string; readonly name: string }
 
-type Version = { readonly tenantId: string; readonly flowId: string; readonly version: number }
+/** One version of a flow. */
+export type Version = { readonly tenantId: string; readonly flowId: string; readonly version: number }
 
 const loadVersions = statement({
   name: 'flow_load_versions',
@@ -35,8 +36,12 @@ const loadPublished = statement({
 
 /** Flows that turns need, parsed once a version: a published version never changes. */
 export type FlowLoader = {
-  /** The library of each tenant among the conversations, with every flow that their turns can reach. */
-  load(tx: Transaction, conversations: readonly Claimed[]): Promise<(tenantId: string) => FlowLibrary>
+  /** The library of each tenant among the conversations, with every flow that their turns, or `others`, can reach. */
+  load(
+    tx: Transaction,
+    conversations: readonly Claimed[],
+    others?: readonly Version[],
+  ): Promise<(tenantId: string) => FlowLibrary>
   /** A tenant's library as if `flow`, which may be a draft, were the published one of its name. */
   loadWith(tx: Transaction, tenantId: string, flow: PublishedFlow): Promise<FlowLibrary>
 }
@@ -86,7 +91,7 @@ export function makeFlowLoader(metrics: Metrics): FlowLoader {
   }
 
   return {
-    load: (tx, conversations) => loadReachable(tx, conversations.flatMap(versionsOf)),
+    load: (tx, conversations, others = []) => loadReachable(tx, [...conversations.flatMap(versionsOf), ...others]),
     async loadWith(tx, tenantId, flow) {
       const library = (await loadReachable(tx, [], callsOf(tenantId, flow.flow)))(tenantId)
       return {

@@ -48,6 +48,17 @@ const moveOrders = statement({
   sql: 'update orders set customer_id = $3 where tenant_id = $1 and customer_id = $2',
 })
 
+// Where both have a cart with a bot, the one that stays keeps its own.
+const moveCarts = statement({
+  name: 'merge_move_carts',
+  params: ['tenant_id', 'from_id', 'into_id'],
+  row: {},
+  sql: `update carts c set customer_id = $3
+    where c.tenant_id = $1 and c.customer_id = $2
+      and not exists (
+        select from carts o where o.tenant_id = $1 and o.customer_id = $3 and o.bot_id = c.bot_id)`,
+})
+
 const moveConsents = statement({
   name: 'merge_move_consents',
   params: ['tenant_id', 'from_id', 'into_id'],
@@ -152,6 +163,7 @@ export async function mergeCustomer(
   await tx.run(moveIdentities, both)
   await tx.run(moveOrders, both)
   await tx.run(moveConsents, both)
+  await tx.run(moveCarts, both)
   const moved = await tx.run(moveConversations, both)
   await tx.run(fillCustomer, both)
   await tx.run(deleteCustomer, { tenant_id: tenantId, id: fromId })

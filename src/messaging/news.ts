@@ -4,6 +4,7 @@ import { announceByTenant, type Feed, type FeedEvent, shownBy } from '../stores/
 import type { Claimed } from './claim-conversations.ts'
 import { type Message, placeOf } from './list-conversations.ts'
 import type { Received, StoredMessage } from './receive-messages.ts'
+import type { PhoneWritten, StoredPhoneMessage } from './receive-phone-messages.ts'
 import type { Turn } from './save-turns.ts'
 import type { StatusChange } from './status.ts'
 
@@ -39,6 +40,24 @@ function movedEvent({ id, bot_id, customer_id, status }: Received['moved'][numbe
   return { type: 'conversation.updated', data: { id, bot_id, customer_id, status } }
 }
 
+/** Of what was written on the phones of businesses. */
+export function tellOfPhoneMessages(feed: Feed, { stored, changedTenants, moved }: PhoneWritten): void {
+  const tenantOf = ({ message }: StoredPhoneMessage) => message.tenantId
+  announceByTenant(feed, stored, tenantOf, (own, tenantId) => ({
+    changed: changedTenants.has(tenantId) ? customersToo : conversations,
+    events: () => [...moved.flatMap(one => (one.tenantId === tenantId ? movedEvent(one) : [])), ...own.map(phoneEvent)],
+  }))
+}
+
+function phoneEvent({ message, conversationId, id, createdAt, status, error }: StoredPhoneMessage): FeedEvent {
+  return messageEvent(conversationId, {
+    ...{ id, bot_id: message.botId, direction: 'outbound', source: 'phone', status, error },
+    content: asStored(message.content),
+    provider_message_id: message.providerMessageId,
+    created_at: createdAt,
+  })
+}
+
 /** A message that was made, as the API shows it. */
 export function messageEvent(conversationId: string, message: Message): FeedEvent {
   const { id, bot_id, direction, source, content, status, error, provider_message_id, created_at } = message
@@ -64,6 +83,8 @@ export type TurnTold = {
   readonly conversation: Claimed
   readonly turn: Turn
   readonly told: readonly FeedEvent[]
+  /** Resources of the API whose kept answers are out of date besides. */
+  readonly changed: readonly string[]
 }
 
 /** Of turns, which were written at `at`. */
@@ -71,14 +92,15 @@ export function tellOfTurns(feed: Feed, turns: readonly TurnTold[], at: Date): v
   const rows = turns.filter(({ turn }) => turn.events.length > 0)
   const tenantOf = ({ turn }: TurnTold) => turn.tenantId
   announceByTenant(feed, rows, tenantOf, own => ({
-    changed: own.some(({ told }) => told.length > 0) ? changedBy(own) : conversations,
+    changed: own.some(({ told, changed }) => told.length + changed.length > 0) ? changedBy(own) : conversations,
     events: () => own.flatMap(one => turnEvents(one, at)),
   }))
 }
 
 function changedBy(turns: readonly TurnTold[]): readonly string[] {
   const told = turns.flatMap(turn => turn.told)
-  return [...new Set([...conversations, ...told.flatMap(event => shownBy[event.type])])]
+  const changed = turns.flatMap(turn => turn.changed)
+  return [...new Set([...conversations, ...changed, ...told.flatMap(event => shownBy[event.type])])]
 }
 
 function turnEvents({ conversation, turn, told }: TurnTold, at: Date): FeedEvent[] {

@@ -1,5 +1,5 @@
 import type { OutboundContent } from '../flow/content.ts'
-import type { ConversationEvent } from '../flow/events.ts'
+import { type ConversationEvent, EVENT_VERSIONS } from '../flow/events.ts'
 import type { ConversationState } from '../flow/state.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
@@ -39,12 +39,12 @@ export const windowMs = 24 * 3_600_000
 
 const appendEvents = statement({
   name: 'turn_append_events',
-  params: ['tenant_ids', 'conversation_ids', 'seqs', 'types', 'datas', 'at'],
+  params: ['tenant_ids', 'conversation_ids', 'seqs', 'types', 'datas', 'at', 'versions'],
   row: {},
-  sql: `insert into conversation_events (tenant_id, conversation_id, seq, type, data, at)
-    select tenant_id, conversation_id, seq, type, data::jsonb, $6::timestamptz
-    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[]) as g
-      (tenant_id, conversation_id, seq, type, data)`,
+  sql: `insert into conversation_events (tenant_id, conversation_id, seq, type, data, at, version)
+    select tenant_id, conversation_id, seq, type, data::jsonb, $6::timestamptz, version
+    from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $7::int[]) as g
+      (tenant_id, conversation_id, seq, type, data, version)`,
 })
 
 const queueMessages = statement({
@@ -147,6 +147,7 @@ async function saveEvents(tx: Transaction, turns: readonly Turn[], at: Date): Pr
     types: rows.map(row => row.event.type),
     datas: rows.map(row => storable(row.event.data)),
     at,
+    versions: rows.map(row => EVENT_VERSIONS[row.event.type]),
   })
 }
 

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import type { FlowVersion, Input } from '../flow/step.ts'
 import { callResultBody } from '../messaging/calls.ts'
 import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
+import type { Version } from '../messaging/load-flows.ts'
 import { silenceMs } from './silence.ts'
 
 const agentId = v.optional(v.nullable(v.string()))
@@ -68,4 +69,12 @@ function closing(conversation: Claimed, { reason, agent_id }: Close, { now, hasM
   // Who writes in this very turn is not silent.
   const isSilent = !hasMessage && now - conversation.last_message_at.getTime() >= silenceMs
   return reason === 'silence' && !isSilent ? null : { kind: 'close', reason }
+}
+
+/** The version of a flow that a row of mail wants a run moved to; null for any other row. */
+export function movedTo(row: Mail): Version | null {
+  if (row.kind !== 'move') return null
+  const parsed = v.safeParse(bodySchemas.move, row.body)
+  if (!parsed.success) return null
+  return { tenantId: row.tenant_id, flowId: parsed.output.flow_id, version: parsed.output.version }
 }

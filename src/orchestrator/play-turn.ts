@@ -11,7 +11,7 @@ import type { Json } from '../lib/json.ts'
 import { providerNames } from '../messaging/bot-config.ts'
 import type { NewCall } from '../messaging/calls.ts'
 import { capabilitiesOf } from '../messaging/capabilities.ts'
-import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
+import { type Claimed, type CustomerInFlow, customerOf, type Mail } from '../messaging/claim-conversations.ts'
 import type { Consent } from '../messaging/consent.ts'
 import type { TurnTold } from '../messaging/news.ts'
 import { type Turn, windowMs } from '../messaging/save-turns.ts'
@@ -38,7 +38,14 @@ export type TurnTools = {
  * performed in this turn, so that the turn counts for nothing.
  */
 export type Performed =
-  | { readonly kind: 'result'; readonly result: ActionResult }
+  | {
+      readonly kind: 'result'
+      readonly result: ActionResult
+      /** Resources of the API whose kept answers are out of date. */
+      readonly changed: readonly string[]
+      /** The customer as they are now, where that was changed. */
+      readonly customer?: CustomerInFlow | undefined
+    }
   | { readonly kind: 'outside'; readonly request: Json }
   | { readonly kind: 'postponed' }
 
@@ -79,12 +86,12 @@ export async function playTurn(taken: Taken, tools: TurnTools): Promise<Played |
     }
   }
   const { conversation, mail } = taken
-  const { movedIds, heldIds, consents, calls, told } = play
+  const { movedIds, heldIds, consents, calls, told, changed } = play
   const left = new Set([...movedIds, ...heldIds])
   const doneIds = mail.flatMap(row => (left.has(row.id) ? [] : [row.id]))
   const releases = isAwaitingAction(taken.state) && !isAwaitingAction(play.state)
   const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds, heldIds, releases }
-  return { conversation, turn, told, movedIds, calls, consents }
+  return { conversation, turn, told, changed, movedIds, calls, consents }
 }
 
 type Play = {
@@ -93,6 +100,7 @@ type Play = {
     sends: Send[]
   }
   readonly told: FeedEvent[]
+  readonly changed: string[]
   readonly movedIds: string[]
   readonly heldIds: string[]
   readonly consents: Consent[]
@@ -118,7 +126,7 @@ function newPlay({ conversation, state, mail }: Taken, tools: TurnTools): Play {
       sends: [],
       lastInboundAt: lastInboundMs === null ? null : new Date(lastInboundMs),
     },
-    ...{ told: [], movedIds: [], heldIds: [], consents: [], calls: [] },
+    ...{ told: [], changed: [], movedIds: [], heldIds: [], consents: [], calls: [] },
     context: contextOf(conversation, lastInboundMs, tools),
     state,
     timer: undefined,
@@ -130,15 +138,7 @@ function contextOf(conversation: Claimed, lastInboundMs: number | null, { now, b
   return {
     now,
     business,
-    customer: {
-      id: conversation.customer_id,
-      name: conversation.customer_name === '' ? null : conversation.customer_name,
-      phone: conversation.customer_phone,
-      email: conversation.customer_email,
-      variables: conversation.customer_variables,
-      tags: conversation.customer_tags,
-      opted_out: conversation.customer_opted_out,
-    },
+    customer: { ...customerOf(conversation), opted_out: conversation.customer_opted_out },
     conversation: { id: conversation.id, bot_id: conversation.bot_id },
     window_expires_at: hasWindow(conversation) ? windowEndMs(conversation, lastInboundMs) : null,
   }
@@ -185,12 +185,15 @@ async function playInput(play: Play, first: Input, tools: TurnTools): Promise<bo
       play.calls.push({ tenantId, conversationId, id: tools.ids.next(), callId, handler, request: performed.request })
       return true
     }
+    play.changed.push(...performed.changed)
+    if (performed.customer)
+      play.context = { ...play.context, customer: { ...play.context.customer, ...performed.customer } }
     input = { kind: 'action_result', call_id: call.call_id, result: performed.result }
   }
   return true
 }
 
-const refused: Performed = { kind: 'result', result: tooManyActions }
+const refused: Performed = { kind: 'result', result: tooManyActions, changed: [] }
 
 function take(
   play: Play,

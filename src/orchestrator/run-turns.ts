@@ -13,9 +13,11 @@ import {
   claimConversations,
   type Mail,
   newTenantCursor,
+  readCustomer,
   readMail,
 } from '../messaging/claim-conversations.ts'
 import { saveConsents } from '../messaging/consent.ts'
+import { postToInbox } from '../messaging/inbox.ts'
 import { makeBusinessLoader } from '../messaging/load-businesses.ts'
 import { makeFlowLoader } from '../messaging/load-flows.ts'
 import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
@@ -25,6 +27,7 @@ import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
+import { movedTo } from './input-of-mail.ts'
 import { type Performed, type Played, playTurn, type Taken, type TurnTools } from './play-turn.ts'
 
 /** Conversations whose turns are written in one transaction. */
@@ -131,7 +134,15 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
   async function recordFailure(conversation: Claimed, row: Mail, error: unknown): Promise<void> {
     const { tenant_id, conversation_id, id, kind } = row
     const message = messageOf(error)
-    const isLast = await database.transaction({ role: 'worker' }, tx => countMailFailure(tx, row, message))
+    const isLast = await database.transaction({ role: 'worker' }, async tx => {
+      const isLast = await countMailFailure(tx, row, message)
+      // The flow waits for this answer, and what the customer writes waits with it: a person has to see to both.
+      if (isLast && kind === 'result') {
+        const body = { note: `The answer to a call could not be taken: ${message}` }
+        await postToInbox(tx, ids, { tenantId: tenant_id, conversationId: conversation_id, kind: 'handoff', body })
+      }
+      return isLast
+    })
     metrics.turns.inc({ outcome: isLast ? 'given_up' : 'failed' })
     log.error({ tenant_id, conversation_id, id, kind, given_up: isLast, error: message }, 'a turn failed')
     if (!isLast) return
@@ -153,7 +164,8 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
   async function playAll(tx: Transaction, taken: readonly Taken[], company: Company): Promise<(Played | null)[]> {
     const claimed = taken.map(one => one.conversation)
     const tenantIds = claimed.map(conversation => conversation.tenant_id)
-    const [libraryOf, businessOf] = await Promise.all([flows.load(tx, claimed), businesses.load(tx, tenantIds)])
+    const moves = taken.flatMap(one => one.mail.flatMap(row => movedTo(row) ?? []))
+    const [libraryOf, businessOf] = await Promise.all([flows.load(tx, claimed, moves), businesses.load(tx, tenantIds)])
     const now = clock.now()
     return await Promise.all(
       taken.map(one => {
@@ -172,19 +184,27 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
 
   async function perform(
     tx: Transaction,
-    { tenant_id: tenantId, customer_id: customerId, id: conversationId }: Claimed,
+    conversation: Claimed,
     { handler, input }: Parameters<TurnTools['perform']>[0],
     tell: Parameters<TurnTools['perform']>[1],
     company: Company,
   ): Promise<Performed> {
     const action = actions.get(handler)
-    if (action === undefined) return { kind: 'result', result: unknownHandler(handler) }
+    if (action === undefined) return failed('unknown_handler', `There is no action "${handler}"`)
     if (action.kind === 'outside') {
       const prepared = action.prepare(input)
-      return prepared.ok ? { kind: 'outside', request: prepared.request } : { kind: 'result', result: prepared }
+      return prepared.ok
+        ? { kind: 'outside', request: prepared.request }
+        : { kind: 'result', result: prepared, changed: [] }
     }
     if (action.writes && company === 'batch') return { kind: 'postponed' }
-    return { kind: 'result', result: await action.run(tx, ids, { tenantId, customerId, conversationId, input, tell }) }
+    const { tenant_id: tenantId, customer_id: customerId, id: conversationId } = conversation
+    const changed: string[] = []
+    const note = (resources: readonly string[]) => void changed.push(...resources)
+    const call = { tenantId, customerId, conversationId, input, tell, changed: note }
+    const result = await action.run(tx, ids, call)
+    const customer = changed.includes('customers') ? await readCustomer(tx, conversation) : undefined
+    return { kind: 'result', result, changed, customer }
   }
 
   async function save(tx: Transaction, turns: readonly Played[]): Promise<Saved> {
@@ -211,8 +231,8 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
   return { runBatch, close: () => businesses.close() }
 }
 
-function unknownHandler(handler: string) {
-  return { ok: false, code: 'unknown_handler', message: `There is no action "${handler}"` } as const
+function failed(code: string, message: string): Performed {
+  return { kind: 'result', result: { ok: false, code, message }, changed: [] }
 }
 
 function keyOf({ tenant_id, id }: Claimed): ConversationKey {

@@ -105,7 +105,12 @@ export function orderCreation(t: ReadyTexts['order']): DraftDocument {
         error: 'not_ordered',
       },
       thanks: message(t.thanks),
-      not_ordered: { type: 'decision', condition: 'error.code == "out_of_stock"', true: 'sold_out', false: 'person' },
+      not_ordered: {
+        type: 'decision',
+        condition: 'error.code in ["out_of_stock", "unknown_product"]',
+        true: 'sold_out',
+        false: 'person',
+      },
       sold_out: message(t.sold_out, 'look'),
       look: { type: 'action', handler: 'cart.show', variable: 'cart', next: 'is_left', error: 'person' },
       is_left: { type: 'decision', condition: 'cart.count > 0', true: 'cart', false: 'list' },
