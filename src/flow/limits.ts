@@ -45,8 +45,6 @@ export const KEYWORDS_MAX = 50
 export const KEYWORD_LENGTH_MAX = 100
 /** Buttons, or advertisements, of one trigger. */
 export const TRIGGER_IDS_MAX = 50
-/** Flows of one bot: the main one and twenty others. */
-export const BOT_FLOWS_MAX = 21
 export const CASES_MAX = 20
 export const EXPRESSION_LENGTH_MAX = 2_000
 /** `{{` in one flow document: parsing them is what checking and compiling it costs. */
