@@ -44,8 +44,9 @@ create table held_echoes (
   provider_message_id text not null,
   -- The message as it was read.
   message jsonb not null,
-  -- The messages that were being sent.
+  -- The messages that were being sent, and the conversation of each.
   waits_for uuid[] not null,
+  waits_in uuid[] not null,
   received_at timestamptz not null default now(),
   primary key (tenant_id, bot_id, provider_message_id),
   foreign key (tenant_id, bot_id) references bots on delete cascade

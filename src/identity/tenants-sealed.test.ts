@@ -56,8 +56,8 @@ async function seed(t: string): Promise<void> {
     values (${t}, ${bot}, 'phone', '+573001234567', ${customer})`
   await admin`insert into own_message_ids (tenant_id, bot_id, provider_message_id, message_id)
     values (${t}, ${bot}, 'wamid', ${message})`
-  await admin`insert into held_echoes (tenant_id, bot_id, provider_message_id, message, waits_for)
-    values (${t}, ${bot}, 'wamid', '{}', '{}')`
+  await admin`insert into held_echoes (tenant_id, bot_id, provider_message_id, message, waits_for, waits_in)
+    values (${t}, ${bot}, 'wamid', '{}', '{}', '{}')`
   await admin`insert into consents (tenant_id, id, customer_id, kind, source)
     values (${t}, ${uuids.next()}, ${customer}, 'opted_out', 'customer')`
   await admin`insert into conversations (tenant_id, id, bot_id, customer_id)

@@ -8,7 +8,9 @@ import type { FilePlace, Files } from '../stores/files.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { InboundMedia } from './insert-media.ts'
 import { declaredTypeOf, mediaBytesMax, sizeText } from './media.ts'
+import type { PhoneMessage } from './phone-message.ts'
 import { type InboundMessage, type Received, receiveMessages } from './receive-messages.ts'
+import { type PhoneReceived, receivePhoneMessages } from './receive-phone-messages.ts'
 
 /** A file in a webhook: what its provider needs to hand it over, or its very bytes. */
 export type ReceivedMedia =
@@ -16,7 +18,9 @@ export type ReceivedMedia =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
 
 /** A message as a provider reads it: its file, if any, is not kept yet. */
-export type MessageWithMedia = Omit<InboundMessage, 'media'> & { readonly media?: ReceivedMedia | undefined }
+type WithMedia<T> = Omit<T, 'media'> & { readonly media?: ReceivedMedia | undefined }
+export type MessageWithMedia = WithMedia<InboundMessage>
+export type PhoneMessageWithMedia = WithMedia<PhoneMessage>
 
 type Parts = {
   readonly database: Database
@@ -26,22 +30,56 @@ type Parts = {
 }
 type MediaContent = Extract<InboundContent, { media_id: string }>
 
-/**
- * `receiveMessages`, for messages that may bring files: each that is stored has a file of ours with it, and names that in
- * its content. What came as bytes is in its place before the message is stored, and leaves it where the message is not.
- */
+/** `receiveMessages`, for messages that may bring files: each that is stored has a file of ours with it (`keepFiles`). */
 export async function receiveWithMedia(parts: Parts, given: readonly MessageWithMedia[]): Promise<Received> {
+  const put = (message: MessageWithMedia, file: FileOfMessage): InboundMessage => ({ ...message, ...file })
+  return await keepFiles(parts, given, put, async messages => {
+    const received = await receiveMessages(parts.database, parts.ids, messages)
+    return { result: received, kept: received.stored.map(({ message }) => message) }
+  })
+}
+
+/** The same for messages that were written on the business's own phone. */
+export async function receivePhoneWithMedia(
+  parts: Parts,
+  given: readonly PhoneMessageWithMedia[],
+): Promise<PhoneReceived> {
+  const put = (message: PhoneMessageWithMedia, file: FileOfMessage): PhoneMessage => ({ ...message, ...file })
+  return await keepFiles(parts, given, put, async messages => {
+    const received = await receivePhoneMessages(parts.database, parts.ids, messages)
+    return { result: received, kept: messages.filter((_, index) => received.receipts[index] !== 'duplicate') }
+  })
+}
+
+type Bringing = {
+  readonly tenantId: string
+  readonly content: InboundContent
+  readonly media?: ReceivedMedia | undefined
+}
+/** The content, which names the file as it is called here. */
+type FileOfMessage = { readonly content: InboundContent; readonly media: InboundMedia | undefined }
+
+/**
+ * Gives each message that brings a file one of ours, and names that in its content. What came as bytes is in its place
+ * before `work` stores the message, and leaves it where the message is not among those that it has `kept`.
+ */
+async function keepFiles<G extends Bringing, T extends { readonly media?: InboundMedia | undefined }, R>(
+  parts: Parts,
+  given: readonly G[],
+  put: (message: G, file: FileOfMessage) => T,
+  work: (messages: readonly T[]) => Promise<{ readonly result: R; readonly kept: readonly T[] }>,
+): Promise<R> {
   const written: FilePlace[] = []
   try {
-    const messages: InboundMessage[] = []
-    for (const message of given) messages.push(await withFile(parts, message, written))
-    const received = await receiveMessages(parts.database, parts.ids, messages)
-    const stored = new Set(received.stored.map(({ message }) => message.media?.id))
+    const messages: T[] = []
+    for (const message of given) messages.push(put(message, await fileOf(parts, message, written)))
+    const { result, kept } = await work(messages)
+    const ids = new Set(kept.map(({ media }) => media?.id))
     await removeAll(
       parts.files,
-      written.filter(({ id }) => !stored.has(id)),
+      written.filter(({ id }) => !ids.has(id)),
     )
-    return received
+    return result
   } catch (error) {
     // Where the database was lost, the messages may be stored all the same: a file without a row is swept later.
     if (!(error instanceof AppError && error.code === 'database_unavailable')) await removeAll(parts.files, written)
@@ -53,16 +91,18 @@ async function removeAll(files: Files, places: readonly FilePlace[]): Promise<vo
   for (const place of places) await files.remove(place)
 }
 
-async function withFile(parts: Parts, message: MessageWithMedia, written: FilePlace[]): Promise<InboundMessage> {
-  const { media: given, ...rest } = message
-  const { content } = rest
-  if (given === undefined || !('media_id' in content)) return rest
-  const place = { tenantId: rest.tenantId, id: parts.ids.next() }
+async function fileOf(
+  parts: Parts,
+  { tenantId, content, media: given }: Bringing,
+  written: FilePlace[],
+): Promise<FileOfMessage> {
+  if (given === undefined || !('media_id' in content)) return { content, media: undefined }
+  const place = { tenantId, id: parts.ids.next() }
   const media =
     given.kind === 'source'
       ? pending(parts.sealer, place, content, given.source)
       : await storeBytes(parts.files, place, content, given.bytes, written)
-  return { ...rest, content: { ...content, media_id: place.id }, media }
+  return { content: { ...content, media_id: place.id }, media }
 }
 
 function describe({ tenantId, id }: FilePlace, content: MediaContent) {

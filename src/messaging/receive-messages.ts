@@ -1,10 +1,11 @@
 import type { InboundContent } from '../flow/content.ts'
 import type { Ids } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
-import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
+import type { Database, Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { type InboundMedia, insertInboundMedia, type MediaOfMessage } from './insert-media.ts'
 import { RaceLost, type Resolved, resolveCustomers, type Sender } from './resolve-customers.ts'
+import { retryRaces } from './retry-races.ts'
 
 /** A customer's message as a provider's webhook brought it, for a bot that is known. */
 export type InboundMessage = {
@@ -38,13 +39,6 @@ export type Received = Pick<Resolved, 'changedTenants' | 'moved'> & {
   readonly receipts: readonly Receipt[]
   readonly stored: readonly StoredMessage[]
 }
-
-const triesMax = 5
-/**
- * Not a fault of the batch: another transaction was faster, or stood in the way (23503: it removed or used a customer
- * that this one uses or removes; 23505: it opened a conversation where this one moved one to).
- */
-const retriedStates = new Set(['40001', '40P01', '23503', '23505'])
 
 const findKnown = statement({
   name: 'inbound_find_known',
@@ -131,13 +125,7 @@ export async function receiveMessages(
   ids: Ids,
   messages: readonly InboundMessage[],
 ): Promise<Received> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await database.transaction({ role: 'worker' }, tx => receive(tx, ids, messages))
-    } catch (error) {
-      if (tries >= triesMax || !(error instanceof RaceLost || retriedStates.has(sqlState(error) ?? ''))) throw error
-    }
-  }
+  return await retryRaces(database, tx => receive(tx, ids, messages))
 }
 
 async function receive(tx: Transaction, ids: Ids, messages: readonly InboundMessage[]): Promise<Received> {

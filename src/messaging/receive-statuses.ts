@@ -115,14 +115,18 @@ export async function receiveStatuses(
 ): Promise<StatusesReceived> {
   for (let tries = 1; ; tries++) {
     try {
-      return await database.transaction({ role: 'worker' }, tx => receive(tx, statuses))
+      return await database.transaction({ role: 'worker' }, tx => receiveStatusesIn(tx, statuses))
     } catch (error) {
       if (tries >= triesMax || sqlState(error) !== '40P01') throw error
     }
   }
 }
 
-async function receive(tx: Transaction, statuses: readonly InboundStatus[]): Promise<StatusesReceived> {
+/** The same in a transaction of the caller's, which has locked no row yet. */
+export async function receiveStatusesIn(
+  tx: Transaction,
+  statuses: readonly InboundStatus[],
+): Promise<StatusesReceived> {
   await lockProviderIds(
     tx,
     statuses.filter(status => status.reference === null),

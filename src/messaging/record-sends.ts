@@ -1,5 +1,5 @@
 import type { Transaction } from '../stores/postgres/database.ts'
-import { nullableJson, statement } from '../stores/postgres/statement.ts'
+import { nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
 import { changeOutbox, endOutbox, keyColumns, type OutboxChange, type OutboxKey } from './outbox.ts'
 import { lockProviderIds, type ProviderId } from './provider-id-locks.ts'
 import { type MessageError, type StatusChange, statusChange } from './status.ts'
@@ -81,6 +81,17 @@ const raiseEarly = statement({
     returning m.id, m.status, m.error`,
 })
 
+/**
+ * Raises messages that are `sent` to what statuses have said before the provider's id of each was known here. Returns those
+ * that were raised. To be called under `lockProviderIds`.
+ */
+export async function raiseEarlyStatuses(
+  tx: Transaction,
+  keys: readonly OutboxKey[],
+): Promise<readonly RowOf<typeof resultRow>[]> {
+  return keys.length === 0 ? [] : await tx.run(raiseEarly, keyColumns(keys))
+}
+
 /** What came of it: what is to be told, and whether messages that waited behind these may go now. */
 export type SendsRecorded = { readonly changes: readonly StatusChange[]; readonly released: boolean }
 
@@ -93,14 +104,14 @@ export async function recordSends(tx: Transaction, given: readonly SendRecord[])
   if (records.length === 0) return { changes: [], released: false }
   const sent = records.filter(record => record.status === 'sent')
   const ended = records.filter(record => record.row === null)
-  const [kept, raised = [], , released] = await Promise.all([
+  const [kept, raised, , released] = await Promise.all([
     tx.run(markMessages, {
       ...keyColumns(records),
       statuses: records.map(record => record.status),
       errors: records.map(record => record.error && JSON.stringify(record.error)),
       provider_message_ids: records.map(record => record.providerMessageId),
     }),
-    sent.length > 0 ? tx.run(raiseEarly, keyColumns(sent)) : undefined,
+    raiseEarlyStatuses(tx, sent),
     changeOutbox(
       tx,
       records.flatMap(record => record.row ?? []),

@@ -28,6 +28,7 @@ import { type Inbound, makeInbound } from './inbound.ts'
 import { makeProviders } from './providers/providers.ts'
 import { startSender } from './sender.ts'
 import { mediaLinkRoutes } from './serve-media.ts'
+import { startEchoRelease } from './start-echo-release.ts'
 import { startMediaSweep } from './sweep-media.ts'
 
 const webhookPath = '/webhooks/:provider/:bot_id'
@@ -87,6 +88,7 @@ export async function startAdapter(options: Options) {
   const checks = startChecks({ ...options, providers, timeoutMs })
   const fetches = await startMediaFetches({ ...options, bots, providers })
   const sweep = startMediaSweep(options)
+  const echoes = startEchoRelease(options)
   const sender = await startSender({
     ...options,
     bots,
@@ -99,7 +101,8 @@ export async function startAdapter(options: Options) {
   let ending: Promise<unknown> | undefined
   function endWork(): Promise<unknown> {
     // The bridge goes last: sends under way are answered by it. What it hears meanwhile waits in the database.
-    ending ??= Promise.all([sender.stop(), checks.stop(), fetches.stop(), sweep.stop()]).then(bridge.stop)
+    const work = [sender, checks, fetches, sweep, echoes]
+    ending ??= Promise.all(work.map(one => one.stop())).then(bridge.stop)
     return ending
   }
   const grpc = await openGrpc(inbound, options).catch(async (error: unknown) => {

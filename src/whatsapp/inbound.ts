@@ -9,9 +9,15 @@ import { reportStanding } from '../messaging/bot-checks.ts'
 import { botEvent, recheckBot } from '../messaging/bot-status.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
 import { keepIgnored } from '../messaging/ignored-webhooks.ts'
-import { tellOfReceived, tellOfStatuses } from '../messaging/news.ts'
-import { type MessageWithMedia, receiveWithMedia } from '../messaging/receive-media.ts'
+import { tellOfPhoneMessages, tellOfReceived, tellOfStatuses } from '../messaging/news.ts'
+import {
+  type MessageWithMedia,
+  type PhoneMessageWithMedia,
+  receivePhoneWithMedia,
+  receiveWithMedia,
+} from '../messaging/receive-media.ts'
 import type { Receipt } from '../messaging/receive-messages.ts'
+import type { PhoneReceipt } from '../messaging/receive-phone-messages.ts'
 import { type InboundStatus, receiveStatuses } from '../messaging/receive-statuses.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
@@ -74,6 +80,17 @@ export function makeInbound(options: {
       return received.receipts
     },
   })
+  const phoneMessages = makeBatcher<PhoneMessageWithMedia, PhoneReceipt>({
+    batchMax,
+    queueMax,
+    async work(batch) {
+      const received = await receivePhoneWithMedia(options, batch)
+      tellOfPhoneMessages(feed, received)
+      if (received.stored.length > 0) bus.publish('inbox')
+      if (received.stored.some(({ message }) => message.media?.state === 'pending')) bus.publish('media')
+      return received.receipts
+    },
+  })
   const statuses = makeBatcher<InboundStatus, void>({
     batchMax,
     queueMax,
@@ -98,6 +115,10 @@ export function makeInbound(options: {
 
   async function store(bot: BotWithSecrets, provider: WhatsAppProvider, webhook: Webhook): Promise<void> {
     const { tenantId, id: botId, isFallback } = bot
+    // First: where a person has answered already, the bot does not answer too.
+    await Promise.all(
+      webhook.phoneMessages.map(message => phoneMessages.add({ ...message, tenantId, botId, isFallback })),
+    )
     const written = [
       ...webhook.messages.map(message => messages.add({ ...message, tenantId, botId, isFallback })),
       ...webhook.statuses.map(status => statuses.add({ ...status, tenantId, botId, reference: referenceOf(status) })),
@@ -157,7 +178,7 @@ export function makeInbound(options: {
       return answer
     },
     async drain() {
-      await Promise.all([messages.drain(), statuses.drain(), reads.drain()])
+      await Promise.all([messages.drain(), phoneMessages.drain(), statuses.drain(), reads.drain()])
     },
   }
 }

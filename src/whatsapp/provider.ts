@@ -40,6 +40,21 @@ export type ReceivedMessage = {
   readonly at: Date
 }
 
+/** A message that somebody of the business wrote to a customer on its phone, or on another device linked to it. */
+export type PhoneMessage = {
+  /** The same message told again has the same. */
+  readonly providerMessageId: string
+  /** Whom it was written to: one identity at least. */
+  readonly to: readonly Identity[]
+  readonly content: InboundContent
+  /** Of a content that is media, where the provider says how to get it. */
+  readonly media?: InboundMedia | undefined
+  /** When it was written, by the provider's clock. */
+  readonly at: Date
+  /** Whether the provider may tell of what this program sends in the same way. */
+  readonly mayBeOurs: boolean
+}
+
 export type ReceivedStatus = {
   readonly providerMessageId: string
   readonly status: ReportedStatus
@@ -52,6 +67,7 @@ export type ReceivedStatus = {
 /** What a webhook holds. */
 export type Webhook = {
   readonly messages: readonly ReceivedMessage[]
+  readonly phoneMessages: readonly PhoneMessage[]
   readonly statuses: readonly ReceivedStatus[]
   /** How the bot's account stands now, where the webhook tells of that. */
   readonly connection: Connection | null
@@ -59,14 +75,14 @@ export type Webhook = {
   readonly ignored: readonly Ignored[]
 }
 
-export const emptyWebhook: Webhook = { messages: [], statuses: [], connection: null, ignored: [] }
+export const emptyWebhook: Webhook = { messages: [], phoneMessages: [], statuses: [], connection: null, ignored: [] }
 
 /**
  * - `malformed`: cannot be read; kept as it came, so that a person can see what was lost.
  * - `unknown_event`: of a kind that this version does not know; kept too.
  * - `other_number`: of another number of the account; kept too, since it tells of a wrong setting.
  * - `other_event`: of a kind that is of no use here.
- * - `own_message`: written on the business's own phone, or by this program.
+ * - `own_message`: sent through the account by this program, or by another one.
  */
 export type IgnoredReason =
   | 'malformed'

@@ -64,6 +64,12 @@ const contents: Readonly<Record<string, object>> = {
   'message-username-only': { type: 'text', text: 'Sent without a phone number' },
 }
 
+/** What a message says that the business wrote on its own phone, and to whom: the customer of the others. */
+const phoneContents: Readonly<Record<string, object>> = {
+  'phone-text': { type: 'text', text: 'I will look into it myself.' },
+  'phone-image': { type: 'image', mime_type: 'image/jpeg', caption: 'Like this one?' },
+}
+
 /** Where a provider says less, or in other words. */
 const ownContents: Readonly<Record<string, object>> = {
   'twilio.message-audio-voice.txt': { type: 'audio', mime_type: 'audio/ogg' },
@@ -105,6 +111,8 @@ const others: Readonly<Record<string, { connection?: string; ignored?: readonly 
   'evolution.messages-delete.json': { ignored: ['other_event'] },
   'evolution.presence-update.json': { ignored: ['other_event'] },
   'evolution.send-message.json': { ignored: ['own_message'] },
+  'meta.phone-edit.json': { ignored: ['other_event'] },
+  'meta.phone-revoke.json': { ignored: ['other_event'] },
 }
 
 /** The parts of a file's name. */
@@ -139,7 +147,7 @@ describe('every payload is read to what it says', () => {
     expect(files.length).toBeGreaterThan(80)
     const untold = files.filter(file => {
       const { kind } = partsOf(file)
-      return !(kind in contents || file in ownContents || kind in statuses || file in others)
+      return !(kind in contents || kind in phoneContents || file in ownContents || kind in statuses || file in others)
     })
     expect(untold).toEqual([])
   })
@@ -157,6 +165,12 @@ describe('every payload is read to what it says', () => {
         const known = kind === 'message-username-only' ? [bsuid] : identities[side]
         expect(sender).toEqual({ identities: known, name: 'Grace Sample' } as typeof sender)
         expect(media !== undefined).toBe(content !== undefined && 'mime_type' in content)
+      }
+      const written = phoneContents[kind]
+      expect(found.phoneMessages.map(one => one.content)).toMatchObject(written === undefined ? [] : [written])
+      for (const { to, media } of found.phoneMessages) {
+        expect(to).toEqual((identities[side] ?? []).filter(one => one !== bsuid) as typeof to)
+        expect(media !== undefined).toBe(written !== undefined && 'mime_type' in written)
       }
       expect(found.statuses.map(one => one.status as string)).toEqual(status === undefined ? [] : [status])
       expect(found.statuses.flatMap(one => one.error?.code ?? [])).toEqual(code === undefined ? [] : [code])

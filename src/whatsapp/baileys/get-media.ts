@@ -56,11 +56,11 @@ function gone(): Response {
 
 /** Where the file is now; null where the phone does not have it. */
 async function restore({ library, socket }: Sending, media: MediaRequest): Promise<MediaRequest | null> {
-  const { kind, message_id: id, remote_jid: remoteJid } = media
+  const { kind, message_id: id, remote_jid: remoteJid, from_me: fromMe = false } = media
   const message = library.proto.Message.fromObject({
     [`${kind}Message`]: { mediaKey: media.media_key, directPath: media.direct_path },
   })
-  const asked = socket.updateMediaMessage({ key: { id, remoteJid, fromMe: false }, message })
+  const asked = socket.updateMediaMessage({ key: { id, remoteJid, fromMe }, message })
   const answer = await Promise.race([asked.catch(() => null), Bun.sleep(restoreMs).then(() => null)])
   const path = answer?.message?.[`${kind}Message`]?.directPath
   return path ? { ...media, direct_path: path } : null

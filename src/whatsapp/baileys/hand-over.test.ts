@@ -32,6 +32,7 @@ function handing(waiting: WaitingEvent[], answer: (body: string) => number, more
     botId: 'b',
     events: eventsOf(waiting, more),
     log,
+    isSent: async id => id === 'sent-here',
     async post(_, body) {
       bodies.push(body)
       return answer(body)
@@ -104,4 +105,15 @@ test('where too much waits the session is to be closed, and opened when it is to
   await until(() => calls.free === 1)
   await handOver.stop()
   expect([calls, waiting.length]).toEqual([{ full: 1, free: 1 }, 0])
+})
+
+test('what the session has sent itself is nobody’s news; what was written on the phone is', async () => {
+  const own = (seq: number, id: string) => message(seq, JSON.stringify({ key: { id, fromMe: true } }))
+  const quoting = message(3, JSON.stringify({ key: { id: 'sent-here', fromMe: false }, text: '"fromMe":true' }))
+  const { handOver, bodies, waiting } = handing([own(1, 'sent-here'), own(2, 'phone'), quoting], () => 200)
+  await until(() => waiting.length === 0)
+  await handOver.stop()
+  expect(bodies.map(body => JSON.parse(body).data.messages)).toEqual([
+    [{ key: { id: 'phone', fromMe: true } }, { key: { id: 'sent-here', fromMe: false }, text: '"fromMe":true' }],
+  ])
 })

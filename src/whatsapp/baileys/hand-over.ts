@@ -1,3 +1,4 @@
+import * as v from 'valibot'
 import { messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { connectionJson, type SessionConnection } from './protocol.ts'
@@ -42,10 +43,12 @@ export function startHandOver(options: {
   readonly events: SessionEvents
   readonly post: PostEvent
   readonly log: Log
+  /** Whether a message is one that this session has sent. */
+  readonly isSent: (messageId: string) => Promise<boolean>
   readonly onFull: () => void
   readonly onFree: () => void
 }): HandOver {
-  const { botId, events, post, log, onFull, onFree } = options
+  const { botId, events, post, log, isSent, onFull, onFree } = options
   let connection: SessionConnection | null = null
   let allTold = Promise.withResolvers<void>()
   let isStopped = false
@@ -72,9 +75,20 @@ export function startHandOver(options: {
   async function handOver(): Promise<boolean> {
     await tellConnection()
     const due = within(await readable(await events.due(batchMax)))
-    for (const run of runsOf(due)) await handRun(run)
+    for (const run of runsOf(await withoutSent(due))) await handRun(run)
     if (isFull && due.length < batchMax) free()
     return due.length > 0
+  }
+
+  /** What this session has sent itself is nobody's news, should it come back. */
+  async function withoutSent(due: readonly ReadableEvent[]): Promise<readonly ReadableEvent[]> {
+    const sent = new Set<ReadableEvent>()
+    for (const event of due) {
+      const id = ownIdOf(event)
+      if (id !== null && (await isSent(id))) sent.add(event)
+    }
+    await events.delete([...sent].map(event => event.seq))
+    return due.filter(event => !sent.has(event))
   }
 
   async function tellConnection(): Promise<void> {
@@ -178,6 +192,15 @@ export function startHandOver(options: {
       await running
     },
   }
+}
+
+const ownSchema = v.object({ key: v.object({ id: v.string(), fromMe: v.literal(true) }) })
+
+/** The id of a message that was written from the account; null where it is none. */
+function ownIdOf({ kind, data }: ReadableEvent): string | null {
+  if (kind !== 'message' || !data.includes('"fromMe":true')) return null
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ownSchema), data)
+  return parsed.success ? parsed.output.key.id : null
 }
 
 /** As many as fit into one body. */

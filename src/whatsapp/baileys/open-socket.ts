@@ -95,8 +95,10 @@ export function openSocket(options: {
   }
 
   function tellMessages({ messages }: BaileysEventMap['messages.upsert']): void {
+    const { me } = auth.creds
+    if (me === undefined) return
     for (const message of messages) {
-      const event = eventOf(library, message)
+      const event = eventOf(library, message, me)
       if (event !== null && !notes.has(event.id)) handlers.onEvent(event).catch(handlers.onFailure)
     }
   }

@@ -68,6 +68,8 @@ export const mediaSchema = v.object({
   /** Of the message, to have the phone put the file there again. */
   message_id: v.string(),
   remote_jid: v.string(),
+  /** Whether the business wrote it, on its phone. */
+  from_me: v.exactOptional(v.boolean()),
 })
 export type MediaRequest = v.InferOutput<typeof mediaSchema>
 

@@ -12,6 +12,7 @@ beforeAll(async () => {
 })
 
 const ada = '12025550143@s.whatsapp.net'
+const me = { id: '12025550100:7@s.whatsapp.net', lid: '200000000000100:7@lid' }
 
 function messageWith(more: object, key: object = {}): WAMessage {
   const message = { conversation: 'x' }
@@ -19,20 +20,23 @@ function messageWith(more: object, key: object = {}): WAMessage {
 }
 
 test.skipIf(isMissing)('a message of a customer is told, with its seconds as a number', () => {
-  const event = eventOf(library, messageWith({ pushName: 'Ada' }))
+  const event = eventOf(library, messageWith({ pushName: 'Ada' }), me)
   expect(event).toMatchObject({ kind: 'message', id: `${ada}/A1`, waitMs: 0 })
   expect(JSON.parse(event?.data ?? '')).toMatchObject({ messageTimestamp: 1_767_225_600, pushName: 'Ada' })
 })
 
 test.skipIf(isMissing)('one that could not be decrypted waits, since it may still come', () => {
   const stub = { message: undefined, messageStubType: 2, messageStubParameters: ['Bad MAC'] }
-  expect(eventOf(library, messageWith(stub))?.waitMs).toBeGreaterThan(10_000)
+  expect(eventOf(library, messageWith(stub), me)?.waitMs).toBeGreaterThan(10_000)
 })
 
-test.skipIf(isMissing)('what no customer has written is not told', () => {
+test.skipIf(isMissing)('what nobody has written to a customer, or a customer to us, is not told', () => {
   const protocol = (more: object) => ({ message: { protocolMessage: more } })
   for (const message of [
-    messageWith({}, { fromMe: true }),
+    // Notes of the business to itself, and what of its own could not be decrypted.
+    messageWith({}, { fromMe: true, remoteJid: '12025550100@s.whatsapp.net' }),
+    messageWith({}, { fromMe: true, remoteJid: '200000000000100@lid' }),
+    messageWith({ message: undefined, messageStubType: 2 }, { fromMe: true }),
     messageWith({ category: 'peer' }),
     messageWith(protocol({ type: 0 })),
     messageWith(protocol({ appStateSyncKeyShare: { keys: [] } })),
@@ -41,9 +45,20 @@ test.skipIf(isMissing)('what no customer has written is not told', () => {
     messageWith({}, { remoteJid: '120363000000000001@g.us' }),
     messageWith({}, { remoteJid: 'status@broadcast' }),
   ])
-    expect(eventOf(library, message)).toBeNull()
+    expect(eventOf(library, message, me)).toBeNull()
   const edit = protocol({ type: 14, editedMessage: { conversation: 'corrected' } })
-  expect(eventOf(library, messageWith(edit))).not.toBeNull()
+  expect(eventOf(library, messageWith(edit), me)).not.toBeNull()
+})
+
+test.skipIf(isMissing)('what was written on the phone is told, without our own name in its key', () => {
+  const told = (key: object) =>
+    JSON.parse(eventOf(library, messageWith({}, { fromMe: true, ...key }), me)?.data ?? '{}')
+  expect(told({}).key).toEqual({ remoteJid: ada, id: 'A1', fromMe: true })
+  const lid = '200000000000143@lid'
+  expect(told({ remoteJid: lid, remoteJidAlt: ada }).key.remoteJidAlt).toBe(ada)
+  expect(told({ remoteJid: lid, remoteJidAlt: '12025550100@s.whatsapp.net' }).key).toEqual({
+    ...{ remoteJid: lid, id: 'A1', fromMe: true },
+  })
 })
 
 test.skipIf(isMissing)('of groups, lists and channels nothing is decrypted', () => {

@@ -11,30 +11,37 @@ export function isIgnored(library: Library, jid: string): boolean {
   return Boolean(isJidGroup(jid) || isJidBroadcast(jid) || isJidNewsletter(jid))
 }
 
+/** What the session's account is called: by its phone, and by its linked identity. */
+export type Me = { readonly id: string; readonly lid?: string }
+
 /** A message out of its stanza and what was decrypted of it, as the library makes it; null where nobody is told of it. */
-export function readDecrypted(
-  library: Library,
-  node: BinaryNode,
-  plain: Uint8Array,
-  me: { readonly id: string; readonly lid?: string },
-): SessionEvent | null {
+export function readDecrypted(library: Library, node: BinaryNode, plain: Uint8Array, me: Me): SessionEvent | null {
   const { cleanMessage, decodeMessageNode, proto, unpadRandomMax16 } = library
   const { fullMessage } = decodeMessageNode(node, me.id, me.lid ?? '')
   const message = proto.Message.decode(unpadRandomMax16(plain))
   fullMessage.message = message.deviceSentMessage?.message ?? message
   cleanMessage(fullMessage, me.id, me.lid ?? '')
-  return eventOf(library, fullMessage)
+  return eventOf(library, fullMessage, me)
 }
 
-/** What is told of a message; null for what a customer has not written. */
-export function eventOf(library: Library, message: WAMessage): SessionEvent | null {
+/**
+ * What is told of a message; null for what nobody has written. What was written on the phone, or on another device of the
+ * account, is told of too: WhatsApp sends it here, as it does not what this session has sent.
+ */
+export function eventOf(library: Library, message: WAMessage, me: Me): SessionEvent | null {
   const { key } = message
-  const isOwn = key.fromMe === true || message.category === 'peer'
-  if (isOwn || !key.id || !key.remoteJid || isIgnored(library, key.remoteJid)) return null
+  const isOfPhones = message.category === 'peer'
+  if (isOfPhones || !key.id || !key.remoteJid || isIgnored(library, key.remoteJid)) return null
+  const isMe = (jid: string | null | undefined) =>
+    [me.id, me.lid].some(own => own && library.areJidsSameUser(jid ?? '', own))
   const isStub = message.message === null || message.message === undefined
+  if (key.fromMe && (isStub || isMe(key.remoteJid))) return null
   if (isStub ? message.messageStubType !== ciphertext : !isWritten(library, message)) return null
-  const data = JSON.stringify({ ...message, messageTimestamp: secondsOf(library, message) })
-  return { kind: 'message', id: `${key.remoteJid}/${key.id}`, data, waitMs: isStub ? stubWaitMs : 0 }
+  // Of a message of ours the other identity in the key may be our own (7.0.0-rc14, `decodeMessageNode`).
+  const { remoteJidAlt, ...others } = key
+  const told = { ...message, key: isMe(remoteJidAlt) ? others : key, messageTimestamp: secondsOf(library, message) }
+  const id = `${key.remoteJid}/${key.id}`
+  return { kind: 'message', id, data: JSON.stringify(told), waitMs: isStub ? stubWaitMs : 0 }
 }
 
 /** `WebMessageInfo.StubType.CIPHERTEXT`: came, and could not be decrypted. */

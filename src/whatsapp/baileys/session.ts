@@ -86,7 +86,8 @@ export function startSession(parts: SessionParts, { lease, pairingPhone }: Claim
   const uploads = makeBoundedCache(200, dayMs / 4)
   const acks = makeAcks()
   const encryption = new AsyncLocalStorage<{ hasEncrypted: boolean }>()
-  const handOver = startHandOver({ botId, events, post, log, onFull: hold, onFree: resume })
+  const isSent = async (messageId: string) => (await sent.reference(messageId)) !== null
+  const handOver = startHandOver({ botId, events, post, log, isSent, onFull: hold, onFree: resume })
 
   let state: 'running' | 'held' | 'ended' = 'running'
   let auth: AuthState | undefined

@@ -106,7 +106,7 @@ function startTestAdapter(token: string): TestAdapter & { stop(): Promise<void> 
     bridge: { token, url: async () => null, problem: () => null },
     guardedFetch: makeGuardedFetch({ allowsPrivate: true }),
   })
-  const taken = { messages: [], statuses: [], connection: null, ignored: [] } as {
+  const taken = { messages: [], phoneMessages: [], statuses: [], connection: null, ignored: [] } as {
     -readonly [K in keyof Webhook]: Webhook[K] extends readonly (infer T)[] ? T[] : Webhook[K]
   }
   const state: { refuseWith: number | null; asked: number } = { refuseWith: null, asked: 0 }
@@ -120,6 +120,7 @@ function startTestAdapter(token: string): TestAdapter & { stop(): Promise<void> 
     const handled = await reader.handleWebhook({ headers: request.headers, body, url: request.url }, bot)
     if (handled.kind === 'refused') return 401
     taken.messages.push(...handled.webhook.messages)
+    taken.phoneMessages.push(...handled.webhook.phoneMessages)
     taken.statuses.push(...handled.webhook.statuses)
     taken.ignored.push(...handled.webhook.ignored)
     taken.connection = handled.webhook.connection ?? taken.connection

@@ -61,10 +61,18 @@ describe('messages', () => {
     expect(message?.content).toMatchObject({ type: 'unsupported', reason: expect.stringContaining('decrypted') })
   })
 
-  test('own ones, those of groups, channels and the protocol are left out, each with its reason', () => {
+  test('what was written on the phone is told with whom it was written to', () => {
+    const { messages, phoneMessages } = read(messagesWith({ conversation: 'x' }, keyWith({ fromMe: true })))
+    expect(messages).toEqual([])
+    expect(phoneMessages).toMatchObject([
+      { content: { type: 'text', text: 'x' }, to: [{ kind: 'phone' }, { kind: 'lid' }], mayBeOurs: false },
+    ])
+  })
+
+  test('those that nobody could read, those of groups, channels and the protocol are left out, each with its reason', () => {
     const text = { conversation: 'x' }
     for (const [body, reason] of [
-      [messagesWith(text, keyWith({ fromMe: true })), 'own_message'],
+      [messagesWith(undefined, { ...keyWith({ fromMe: true }), messageStubType: 2 }), 'other_event'],
       [messagesWith(text, keyWith({ remoteJid: '120363000000000001@g.us' })), 'group_message'],
       [messagesWith(text, keyWith({ remoteJid: 'status@broadcast' })), 'other_event'],
       [messagesWith({ protocolMessage: { type: 'REVOKE' } }), 'other_event'],

@@ -6,18 +6,20 @@ import {
   emptyWebhook,
   type Ignored,
   type InboundMedia,
+  type PhoneMessage,
   type ReceivedMessage,
   type ReceivedStatus,
   type Webhook,
 } from '../../provider.ts'
 import { unsupported } from '../read-content.ts'
-import { readSender } from '../web-content/read-jid.ts'
+import { readRecipient, readSender } from '../web-content/read-jid.ts'
 import { readSeconds, type WebFile } from '../web-content/read-web-file.ts'
 import { readWebMessage } from '../web-content/read-web-message.ts'
 import { readWebStatus } from '../web-content/read-web-status.ts'
 
 type Found = {
   messages: ReceivedMessage[]
+  phoneMessages: PhoneMessage[]
   statuses: ReceivedStatus[]
   connection: Connection | null
   ignored: Ignored[]
@@ -28,7 +30,7 @@ type Found = {
  * stands for the time of what has none.
  */
 export function parseBaileysWebhook(body: unknown, now: Date): Webhook {
-  const found: Found = { messages: [], statuses: [], connection: null, ignored: [] }
+  const found: Found = { messages: [], phoneMessages: [], statuses: [], connection: null, ignored: [] }
   const parsed = v.safeParse(eventSchema, body)
   if (!parsed.success) ignore(found, v.is(v.object({ event: v.string() }), body) ? 'unknown_event' : 'malformed', body)
   else if (parsed.output.event === 'messages') readMessages(found, parsed.output.data)
@@ -65,26 +67,30 @@ function readMessage(found: Found, raw: unknown): void {
   const parsed = v.safeParse(messageSchema, raw)
   if (!parsed.success) return void ignore(found, 'malformed', raw)
   const { key, pushName, message, messageTimestamp, messageStubType } = parsed.output
-  if (key.fromMe) return void ignore(found, 'own_message', raw)
-  const sender = readSender(key)
+  // What the bridge has sent itself it does not hand over, nor what stands in the key of the business.
+  const other = key.fromMe ? readRecipient(key, []) : readSender(key)
   const at = readSeconds(messageTimestamp)
-  if (sender === null || at === null) return void ignore(found, 'malformed', raw)
-  if (sender.kind !== 'person')
-    return void ignore(found, sender.kind === 'group' ? 'group_message' : 'other_event', raw)
+  if (other === null || at === null) return void ignore(found, 'malformed', raw)
+  if (other.kind !== 'person') return void ignore(found, other.kind === 'group' ? 'group_message' : 'other_event', raw)
   const isStub =
     messageStubType !== null && messageStubType !== undefined && (message === undefined || message === null)
   const read = isStub ? { content: undecrypted, file: null } : readWebMessage(message, key.id)
-  if (read === null) return void ignore(found, 'other_event', raw)
-  const media = read.file === null ? undefined : mediaOf(read.file, key.id, key.remoteJid)
-  const from = { identities: sender.identities, name: pushName || null }
-  found.messages.push({ providerMessageId: key.id, sender: from, content: read.content, media, at })
+  if (read === null || (isStub && key.fromMe)) return void ignore(found, 'other_event', raw)
+  const { content } = read
+  const media = read.file === null ? undefined : mediaOf(read.file, key)
+  const written = { providerMessageId: key.id, content, media, at }
+  if (key.fromMe) found.phoneMessages.push({ ...written, to: other.identities, mayBeOurs: false })
+  else found.messages.push({ ...written, sender: { identities: other.identities, name: pushName || null } })
 }
 
 /** The sender's phone was asked for it again, and did not answer. */
 const undecrypted = unsupported('The message could not be decrypted: ask the customer to send it again.')
 
 /** What the bridge needs to get a file: where it is, what opens it, and of whom to ask for it again. */
-function mediaOf(file: WebFile, messageId: string, remoteJid: string): InboundMedia {
+function mediaOf(
+  file: WebFile,
+  { id, remoteJid, fromMe }: { readonly id: string; readonly remoteJid: string; readonly fromMe: boolean | null },
+): InboundMedia {
   const source: MediaRequest = {
     kind: file.type,
     media_key: file.mediaKey ?? '',
@@ -93,8 +99,9 @@ function mediaOf(file: WebFile, messageId: string, remoteJid: string): InboundMe
     file_enc_sha256: file.fileEncSha256,
     bytes: file.bytes,
     mime_type: file.mimeType,
-    message_id: messageId,
+    message_id: id,
     remote_jid: remoteJid,
+    ...(fromMe === true && { from_me: true }),
   }
   return { kind: 'source', source }
 }

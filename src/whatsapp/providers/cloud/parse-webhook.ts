@@ -1,29 +1,28 @@
 import * as v from 'valibot'
-import type { InboundContent } from '../../../flow/content.ts'
 import type { Identity } from '../../../messaging/resolve-customers.ts'
 import {
   emptyWebhook,
   type Ignored,
   type IgnoredReason,
-  type InboundMedia,
+  type PhoneMessage,
   type ReceivedMessage,
   type ReceivedStatus,
   type Webhook,
 } from '../../provider.ts'
-import { contentOr, cut, given } from '../read-content.ts'
-import { referralOf, withReferral } from '../read-referral.ts'
 import { explain } from './errors.ts'
+import {
+  contentOf,
+  errorSchema,
+  idSchema,
+  mediaOf,
+  messageSchema,
+  metaError,
+  optionalText,
+  text,
+  timestampSchema,
+} from './read-message.ts'
 
-const text = v.string()
-const optionalText = v.optional(text)
 const list = v.optional(v.array(v.unknown()), [])
-const idSchema = v.pipe(text, v.minLength(1), v.maxLength(512))
-/** Seconds since 1970, as text. */
-const timestampSchema = v.pipe(
-  v.union([text, v.number()]),
-  v.transform(seconds => new Date(Number(seconds) * 1000)),
-  v.check(date => !Number.isNaN(date.getTime()), 'Must be seconds since 1970'),
-)
 
 const bodySchema = v.object({
   object: v.literal('whatsapp_business_account'),
@@ -34,6 +33,7 @@ const valueSchema = v.object({
   metadata: v.optional(v.object({ phone_number_id: optionalText })),
   contacts: list,
   messages: list,
+  message_echoes: list,
   statuses: list,
   errors: list,
 })
@@ -44,20 +44,10 @@ const contactSchema = v.object({
   user_id: optionalText,
 })
 
-const messageSchema = v.looseObject({
-  id: idSchema,
-  timestamp: timestampSchema,
-  type: text,
-  from: v.optional(v.pipe(text, v.regex(/^\+?\d{5,15}$/))),
-  from_user_id: v.optional(v.pipe(text, v.minLength(1), v.maxLength(256))),
-  group_id: optionalText,
-})
-
-const errorSchema = v.object({
-  code: v.number(),
-  title: optionalText,
-  message: optionalText,
-  error_data: v.optional(v.object({ details: optionalText })),
+const echoSchema = v.looseObject({
+  ...messageSchema.entries,
+  to: v.optional(v.pipe(text, v.regex(/^\+?\d{5,15}$/))),
+  to_user_id: v.optional(v.pipe(text, v.minLength(1), v.maxLength(256))),
 })
 
 const statusSchema = v.object({
@@ -68,8 +58,16 @@ const statusSchema = v.object({
   errors: v.optional(v.array(v.unknown()), []),
 })
 
-type Message = v.InferOutput<typeof messageSchema>
-type Found = { messages: ReceivedMessage[]; statuses: ReceivedStatus[]; ignored: Ignored[] }
+type Found = {
+  messages: ReceivedMessage[]
+  phoneMessages: PhoneMessage[]
+  statuses: ReceivedStatus[]
+  ignored: Ignored[]
+}
+
+function foundNothing(): Found {
+  return { messages: [], phoneMessages: [], statuses: [], ignored: [] }
+}
 
 /**
  * Reads a webhook of the Cloud API (developers.facebook.com, "Webhooks payload examples"): any number of entries,
@@ -77,12 +75,12 @@ type Found = { messages: ReceivedMessage[]; statuses: ReceivedStatus[]; ignored:
  * customer wrote is dropped. `phoneNumberId`: the only number taken; null takes all.
  */
 export function parseCloudWebhook(body: unknown, phoneNumberId: string | null): Webhook {
-  const found: Found = { messages: [], statuses: [], ignored: [] }
+  const found = foundNothing()
   const parsed = v.safeParse(bodySchema, body)
   if (!parsed.success) ignore(found, 'malformed', body)
   else
     for (const { field, value } of parsed.output.entry.flatMap(entry => entry.changes)) {
-      if (field === 'messages') readValue(found, value, phoneNumberId)
+      if (readFields.has(field)) readValue(found, value, phoneNumberId)
       else ignore(found, otherFields.has(field) ? 'other_event' : 'unknown_event', { field, value })
     }
   return { ...emptyWebhook, ...found }
@@ -90,7 +88,7 @@ export function parseCloudWebhook(body: unknown, phoneNumberId: string | null): 
 
 /** The same for the flat body of the API that ran on a business's own machines: one value, without an envelope. */
 export function parseFlatWebhook(body: unknown): Webhook {
-  const found: Found = { messages: [], statuses: [], ignored: [] }
+  const found = foundNothing()
   const isFlat = v.is(flatSchema, body)
   if (isFlat) readValue(found, body, null)
   else ignore(found, 'malformed', body)
@@ -103,6 +101,9 @@ const flatSchema = v.union([
   v.object({ statuses: v.array(v.unknown()) }),
   v.object({ errors: v.array(v.unknown()) }),
 ])
+
+/** What is read: `smb_message_echoes` tells what was written in the WhatsApp Business app, where a number is in both. */
+const readFields: ReadonlySet<string> = new Set(['messages', 'smb_message_echoes'])
 
 /** What Meta tells of besides messages. */
 const otherFields: ReadonlySet<string> = new Set([
@@ -120,7 +121,6 @@ const otherFields: ReadonlySet<string> = new Set([
   'phone_number_quality_update',
   'security',
   'smb_app_state_sync',
-  'smb_message_echoes',
   'template_category_update',
   'user_preferences',
 ])
@@ -128,12 +128,13 @@ const otherFields: ReadonlySet<string> = new Set([
 function readValue(found: Found, value: unknown, phoneNumberId: string | null): void {
   const parsed = v.safeParse(valueSchema, value)
   if (!parsed.success) return void ignore(found, 'malformed', value)
-  const { metadata, contacts, messages, statuses, errors } = parsed.output
+  const { metadata, contacts, messages, message_echoes, statuses, errors } = parsed.output
   const number = metadata?.phone_number_id
   if (phoneNumberId !== null && number === undefined) return void ignore(found, 'malformed', value)
   if (phoneNumberId !== null && number !== phoneNumberId) return void ignore(found, 'other_number', value)
   const names = namesOf(contacts)
   for (const message of messages) readMessage(found, message, names)
+  for (const echo of message_echoes) readEcho(found, echo)
   for (const status of statuses) readStatus(found, status)
   // Of the account, not of a message: kept, for a person to see.
   for (const error of errors) ignore(found, 'unknown_event', { errors: [error] })
@@ -160,18 +161,48 @@ function readMessage(found: Found, raw: unknown, names: ReadonlyMap<string, stri
   if (!parsed.success) return void ignore(found, 'malformed', raw)
   const message = parsed.output
   if (message.group_id !== undefined) return void ignore(found, 'group_message', raw)
-  const digits = message.from?.replace('+', '')
-  const identities: Identity[] = []
-  if (digits !== undefined) identities.push({ kind: 'phone', value: `+${digits}` })
-  if (message.from_user_id !== undefined) identities.push({ kind: 'bsuid', value: message.from_user_id })
+  const identities = identitiesOf(message.from, message.from_user_id)
   if (identities.length === 0) return void ignore(found, 'malformed', raw)
-  const name = names.get(digits ?? '') ?? names.get(message.from_user_id ?? '') ?? null
+  const name = names.get(digitsOf(message.from)) ?? names.get(message.from_user_id ?? '') ?? null
   found.messages.push({
     providerMessageId: message.id,
     sender: { identities, name },
     content: contentOf(message),
     media: mediaOf(message),
     at: message.timestamp,
+  })
+}
+
+function identitiesOf(phone: string | undefined, userId: string | undefined): Identity[] {
+  return [
+    ...(phone === undefined ? [] : [{ kind: 'phone' as const, value: `+${digitsOf(phone)}` }]),
+    ...(userId === undefined ? [] : [{ kind: 'bsuid' as const, value: userId }]),
+  ]
+}
+
+function digitsOf(phone = ''): string {
+  return phone.replace('+', '')
+}
+
+/** What changes a message that was told of before: an edit, a message that was taken back. */
+const changingTypes: ReadonlySet<string> = new Set(['edit', 'revoke'])
+
+/**
+ * A message of the WhatsApp Business app, or of a device linked to it; what is sent through the API is not told of in this
+ * way (developers.facebook.com, "smb_message_echoes webhook reference").
+ */
+function readEcho(found: Found, raw: unknown): void {
+  const parsed = v.safeParse(echoSchema, raw)
+  if (!parsed.success) return void ignore(found, 'malformed', raw)
+  const message = parsed.output
+  if (message.group_id !== undefined) return void ignore(found, 'group_message', raw)
+  const to = identitiesOf(message.to, message.to_user_id)
+  if (to.length === 0) return void ignore(found, 'malformed', raw)
+  const isNote = message.to !== undefined && digitsOf(message.to) === digitsOf(message.from)
+  if (isNote || changingTypes.has(message.type)) return void ignore(found, 'other_event', raw)
+  found.phoneMessages.push({
+    ...{ providerMessageId: message.id, to, content: contentOf(message), media: mediaOf(message) },
+    ...{ at: message.timestamp, mayBeOurs: false },
   })
 }
 
@@ -191,125 +222,3 @@ function readStatus(found: Found, raw: unknown): void {
 }
 
 const noReason = { code: 'unknown', message: 'Meta says that the message failed, and not why.' }
-
-/** An error's code with the most telling of its texts. */
-export function metaError(error: v.InferOutput<typeof errorSchema>) {
-  const details = error.error_data?.details ?? error.message ?? error.title ?? ''
-  return { code: error.code, details, isTransient: false }
-}
-
-const media = v.object({
-  id: idSchema,
-  mime_type: v.optional(text, 'application/octet-stream'),
-  caption: optionalText,
-  filename: optionalText,
-})
-const choice = v.object({ id: text, title: text })
-
-/** The shape of each type's own field. */
-const typed = {
-  text: v.object({ body: text }),
-  location: v.object({
-    latitude: v.number(),
-    longitude: v.number(),
-    name: optionalText,
-    address: optionalText,
-  }),
-  contacts: v.array(
-    v.object({
-      name: v.object({ formatted_name: text }),
-      phones: v.optional(v.array(v.object({ phone: optionalText, wa_id: optionalText })), []),
-    }),
-  ),
-  reaction: v.object({ message_id: text, emoji: v.optional(text, '') }),
-  button: v.object({ payload: optionalText, text: text }),
-  interactive: v.object({ button_reply: v.optional(choice), list_reply: v.optional(choice) }),
-}
-
-function contentOf(message: Message): InboundContent {
-  const errors = v.safeParse(v.array(errorSchema), message.errors)
-  const [error] = errors.success ? errors.output : []
-  const reason = error === undefined ? '' : `: ${metaError(error).details}`
-  return withReferral(contentOr(readContent(message), `${message.type}${reason}`), referralIn(message))
-}
-
-const referralSchema = v.object({
-  source_type: optionalText,
-  source_id: optionalText,
-  source_url: optionalText,
-  headline: optionalText,
-  body: optionalText,
-  ctwa_clid: optionalText,
-})
-
-/** The ad or the post with a button to WhatsApp that was tapped (developers.facebook.com, "Text messages webhook reference"). */
-function referralIn({ referral }: Message): ReturnType<typeof referralOf> {
-  const parsed = v.safeParse(referralSchema, referral)
-  if (!parsed.success) return undefined
-  const { source_type, source_id, source_url, headline, body, ctwa_clid } = parsed.output
-  return referralOf({
-    ...{ sourceType: source_type, sourceId: source_id, sourceUrl: source_url },
-    ...{ headline, body, clickId: ctwa_clid },
-  })
-}
-
-/** The fields of files; that of a voice message is `voice` where the API runs on a business's own machines. */
-const mediaTypes: ReadonlyMap<string, string> = new Map([
-  ['image', 'image'],
-  ['audio', 'audio'],
-  ['voice', 'audio'],
-  ['video', 'video'],
-  ['document', 'document'],
-  ['sticker', 'sticker'],
-])
-
-function mediaOf(message: Message): InboundMedia | undefined {
-  const parsed = v.safeParse(media, mediaTypes.has(message.type) ? message[message.type] : undefined)
-  return parsed.success ? { kind: 'source', source: { id: parsed.output.id } } : undefined
-}
-
-function readContent(message: Message): unknown {
-  const { type } = message
-  switch (type) {
-    case 'text':
-      return given(typed.text, message.text, ({ body }) => ({ type, text: cut(body) }))
-    case 'image':
-    case 'audio':
-    case 'voice':
-    case 'video':
-    case 'document':
-    case 'sticker':
-      return given(media, message[type], ({ id, mime_type, caption, filename }) => ({
-        type: mediaTypes.get(type),
-        media_id: id,
-        mime_type,
-        caption: caption && cut(caption),
-        filename,
-      }))
-    case 'location':
-      return given(typed.location, message.location, location => ({ type, ...location }))
-    case 'contacts':
-      return given(typed.contacts, message.contacts, contacts => ({
-        type,
-        contacts: contacts.map(({ name, phones }) => ({
-          name: name.formatted_name,
-          phones: phones.flatMap(({ phone, wa_id }) => phone ?? wa_id ?? []),
-        })),
-      }))
-    case 'reaction':
-      return given(typed.reaction, message.reaction, reaction => ({ type, ...reaction }))
-    case 'button':
-      return given(typed.button, message.button, button => ({
-        type: 'choice',
-        id: button.payload ?? button.text,
-        title: button.text,
-      }))
-    case 'interactive':
-      return given(typed.interactive, message.interactive, ({ button_reply, list_reply }) => ({
-        type: 'choice',
-        ...(button_reply ?? list_reply),
-      }))
-    default:
-      return null
-  }
-}

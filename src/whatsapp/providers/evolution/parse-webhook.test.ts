@@ -155,10 +155,18 @@ describe('messages', () => {
   for (const [name, message, content] of contents)
     test(name, () => expect(read(message)?.content).toEqual(content as never))
 
-  test('what the business wrote, on the phone or by the API, is not taken for a customer', () => {
+  test('what the business wrote is not taken for a customer: on the phone it is told apart, by the API left out', () => {
     const own = upsert({ conversation: 'x' }, { key: { ...key, fromMe: true } })
-    expect(reasonsOf(event('messages.upsert', own))).toEqual(['own_message'])
+    const { messages, phoneMessages, ignored } = parse(event('messages.upsert', own))
+    expect([messages.length, ignored.length]).toEqual([0, 0])
+    expect(phoneMessages).toMatchObject([{ content: { type: 'text', text: 'x' }, mayBeOurs: true }])
     expect(reasonsOf(event('send.message', own))).toEqual(['own_message'])
+  })
+
+  test('a note of the business to itself is for nobody', () => {
+    const sender = '12025550100@s.whatsapp.net'
+    const note = upsert({ conversation: 'x' }, { key: { ...key, remoteJid: sender, fromMe: true } })
+    expect(reasonsOf({ ...event('messages.upsert', note), sender })).toEqual(['other_event'])
   })
 
   test('groups, statuses and channels are left alone', () => {

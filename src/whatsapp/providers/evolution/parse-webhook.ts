@@ -5,11 +5,12 @@ import {
   type Ignored,
   type IgnoredReason,
   type InboundMedia,
+  type PhoneMessage,
   type ReceivedMessage,
   type ReceivedStatus,
   type Webhook,
 } from '../../provider.ts'
-import { readSender } from '../web-content/read-jid.ts'
+import { readRecipient, readSender } from '../web-content/read-jid.ts'
 import { isBase64, readSeconds } from '../web-content/read-web-file.ts'
 import { readWebMessage } from '../web-content/read-web-message.ts'
 import { readWebStatus } from '../web-content/read-web-status.ts'
@@ -17,13 +18,20 @@ import { closedBecause, pairingOf, stateOf, unscanned } from './read-state.ts'
 
 type Found = {
   messages: ReceivedMessage[]
+  phoneMessages: PhoneMessage[]
   statuses: ReceivedStatus[]
   connection: Connection | null
   ignored: Ignored[]
 }
-type Reader = (found: Found, data: unknown, now: Date) => void
+/** `own`: the address of the phone that the instance is linked to. */
+type Reader = (found: Found, data: unknown, now: Date, own: string) => void
 
-const bodySchema = v.object({ event: v.string(), instance: v.string(), data: v.optional(v.unknown()) })
+const bodySchema = v.object({
+  event: v.string(),
+  instance: v.string(),
+  sender: v.nullish(v.string(), ''),
+  data: v.optional(v.unknown()),
+})
 
 /**
  * Reads a webhook of Evolution API 2: one event of one instance. `instance`: the only one taken. Events come as
@@ -31,18 +39,20 @@ const bodySchema = v.object({ event: v.string(), instance: v.string(), data: v.o
  * has none: Evolution's `date_time` is a local time that claims to be UTC.
  */
 export function parseEvolutionWebhook(body: unknown, instance: string, now: Date): Webhook {
-  const found: Found = { messages: [], statuses: [], connection: null, ignored: [] }
+  const found: Found = { messages: [], phoneMessages: [], statuses: [], connection: null, ignored: [] }
   const parsed = v.safeParse(bodySchema, body)
   if (!parsed.success) ignore(found, 'malformed', withoutKey(body))
   else if (parsed.output.instance !== instance) ignore(found, 'other_number', withoutKey(body))
-  else readEvent(found, parsed.output.event.toLowerCase().replace(/[_-]/g, '.'), parsed.output.data, now)
+  else readEvent(found, parsed.output, now)
   return { ...emptyWebhook, ...found }
 }
 
-function readEvent(found: Found, event: string, data: unknown, now: Date): void {
+function readEvent(found: Found, body: v.InferOutput<typeof bodySchema>, now: Date): void {
+  const { data, sender } = body
+  const event = body.event.toLowerCase().replace(/[_-]/g, '.')
   const reader = readers.get(event)
   // One object each; a list in versions before 2.
-  if (reader !== undefined) for (const item of Array.isArray(data) ? data : [data]) reader(found, item, now)
+  if (reader !== undefined) for (const item of Array.isArray(data) ? data : [data]) reader(found, item, now, sender)
   else ignore(found, otherEvents.has(event) ? 'other_event' : 'unknown_event', { event, data })
 }
 
@@ -88,21 +98,23 @@ const messageSchema = v.object({
   messageTimestamp: v.optional(v.unknown()),
 })
 
-function readMessage(found: Found, raw: unknown): void {
+function readMessage(found: Found, raw: unknown, _now: Date, own: string): void {
   const parsed = v.safeParse(messageSchema, raw)
   if (!parsed.success) return void ignore(found, 'malformed', raw)
   const { key, pushName, message, contextInfo, messageTimestamp } = parsed.output
-  if (key.fromMe) return void ignore(found, 'own_message', raw)
-  const sender = readSender(key)
+  const other = key.fromMe ? readRecipient(key, [own]) : readSender(key)
   const at = readSeconds(messageTimestamp)
-  if (sender === null || at === null) return void ignore(found, 'malformed', raw)
-  if (sender.kind !== 'person')
-    return void ignore(found, sender.kind === 'group' ? 'group_message' : 'other_event', raw)
+  if (other === null || at === null) return void ignore(found, 'malformed', raw)
+  if (other.kind !== 'person') return void ignore(found, other.kind === 'group' ? 'group_message' : 'other_event', raw)
   const read = readWebMessage(message, key.id, contextInfo)
   if (read === null) return void ignore(found, 'other_event', raw)
+  const { content } = read
   const media = read.file === null ? undefined : mediaOf(message, key.id, read.file.mimeType)
-  const from = { identities: sender.identities, name: pushName || null }
-  found.messages.push({ providerMessageId: key.id, sender: from, content: read.content, media, at })
+  const written = { providerMessageId: key.id, content, media, at }
+  if (!key.fromMe)
+    return void found.messages.push({ ...written, sender: { identities: other.identities, name: pushName || null } })
+  // What is sent through Evolution comes as `send.message`; by some versions in this way too.
+  found.phoneMessages.push({ ...written, to: other.identities, mayBeOurs: true })
 }
 
 /** Beside the content: the file itself where the webhook's `base64` is on, its address where Evolution has a store. */

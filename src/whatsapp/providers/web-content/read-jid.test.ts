@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { jidOf, readJid, readSender } from './read-jid.ts'
+import { jidOf, readJid, readRecipient, readSender } from './read-jid.ts'
 
 const phone = { kind: 'phone', value: '+12025550143' } as const
 const lid = { kind: 'lid', value: '200000000000143' } as const
@@ -45,5 +45,32 @@ describe('addresses', () => {
     expect(readSender({ remoteJid: '1@g.us', participant: pn })).toEqual({ kind: 'group' })
     expect(readSender({ remoteJid: 'status@broadcast' })).toEqual({ kind: 'other' })
     expect(readSender({ id: 'x' })).toBeNull()
+  })
+})
+
+describe('whom a message of our own was written to', () => {
+  const [ada, adaLid] = ['12025550143@s.whatsapp.net', '200000000000143@lid']
+  const own = '12025550100@s.whatsapp.net'
+
+  test('is named by both identities, the phone first', () => {
+    for (const key of [
+      { remoteJid: ada, remoteJidAlt: adaLid },
+      { remoteJid: adaLid, remoteJidAlt: ada },
+    ])
+      expect(readRecipient(key, [own])).toEqual({ kind: 'person', identities: [phone, lid] })
+    expect(readRecipient({ remoteJid: ada }, [])).toEqual({ kind: 'person', identities: [phone] })
+  })
+
+  test('is not ourselves, whatever else stands in the key', () => {
+    const key = { remoteJid: adaLid, remoteJidAlt: own, senderPn: own, participantAlt: own }
+    expect(readRecipient(key, [own])).toEqual({ kind: 'person', identities: [lid] })
+    expect(readRecipient({ remoteJid: own }, ['12025550100:3@s.whatsapp.net'])).toEqual({ kind: 'other' })
+  })
+
+  test('is nobody in groups and lists, and unknown without an address', () => {
+    expect(readRecipient({ remoteJid: '120363000000000001@g.us' }, [own])).toEqual({ kind: 'group' })
+    expect(readRecipient({ remoteJid: 'status@broadcast' }, [own])).toEqual({ kind: 'other' })
+    expect(readRecipient({ remoteJid: 'ada' }, [own])).toBeNull()
+    expect(readRecipient({}, [own])).toBeNull()
   })
 })

@@ -74,6 +74,28 @@ export function readSender(key: unknown): WebSender | null {
   if (chat === null || chat.kind !== 'person') return chat
   const all = [remoteJid, remoteJidAlt, senderPn, senderLid, participantAlt].map(readJid)
   const identities = all.flatMap(jid => (jid?.kind === 'person' ? [jid.identity] : []))
+  return { kind: 'person', identities: phoneFirst(identities) }
+}
+
+/**
+ * Both identities of whom a message of the business's own was written to, the phone first where it is known. `own`: what the
+ * business itself is called, which stands in the key too in places; a note to itself goes to nobody. Null where the key has
+ * none.
+ */
+export function readRecipient(key: unknown, own: readonly string[]): WebSender | null {
+  const parsed = v.safeParse(keySchema, key)
+  if (!parsed.success) return null
+  const { remoteJid, remoteJidAlt } = parsed.output
+  const chat = readJid(remoteJid)
+  if (chat === null || chat.kind !== 'person') return chat
+  const mine = own.map(readJid).flatMap(jid => (jid?.kind === 'person' ? [jid.identity] : []))
+  const isOther = (one: Identity) => !mine.some(({ kind, value }) => kind === one.kind && value === one.value)
+  if (!isOther(chat.identity)) return { kind: 'other' }
+  const named = [chat, readJid(remoteJidAlt)].flatMap(jid => (jid?.kind === 'person' ? [jid.identity] : []))
+  return { kind: 'person', identities: phoneFirst(named.filter(isOther)) }
+}
+
+function phoneFirst(identities: readonly Identity[]): readonly Identity[] {
   const kinds = ['phone', 'lid'] as const
-  return { kind: 'person', identities: kinds.flatMap(kind => identities.find(one => one.kind === kind) ?? []) }
+  return kinds.flatMap(kind => identities.find(one => one.kind === kind) ?? [])
 }
