@@ -49,6 +49,12 @@ export function makeBusinessLoader(bus: Bus): BusinessLoader {
   }
 }
 
+/** One tenant's, as it is now. */
+export async function findBusiness(tx: Transaction, tenantId: string): Promise<Business> {
+  const [row] = await tx.run(selectMany, { ids: [tenantId] })
+  return row === undefined ? unknownBusiness : businessOf(row)
+}
+
 type Stored = { readonly name: string; readonly time_zone: string; readonly settings: Partial<TenantSettings> }
 
 /** A tenant's settings as its flows see them. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import orderFlow from '../../../test/support/order-flow.json' with { type: 'json' }
 import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
+import orderFlow from '../../../test/support/order-flow.json' with { type: 'json' }
 
 let gateway: TestGateway
 beforeAll(async () => {
@@ -220,4 +220,18 @@ test('simulations and real orders at the same moment do not get into each otherâ
   )
   expect(simulated.map(answer => answer.status)).toEqual(simulated.map(() => 200))
   expect(column(await gateway.call('GET', '/api/products', { as }), 'stock')).toEqual([0, 0])
+})
+
+test('a flow speaks for the business as it is: its name, its language, its hours', async () => {
+  const as = await gateway.addCaller()
+  const text = '{{business.name}} {{business.language}} {{business.open}}'
+  const steps = { say: { type: 'message', content: { type: 'text', text }, next: 'end' } }
+  const flow = await gateway.call('POST', '/api/flows', {
+    as,
+    body: { name: 'Who', start: 'say', triggers: [{ fallback: true }], steps },
+  })
+  await gateway.call('PUT', '/api/tenant/settings', { as, body: { language: 'en', hours: {} } })
+  await gateway.call('PUT', '/api/tenant', { as, body: { name: 'Aurora' } })
+  const answer = await gateway.call('POST', `/api/flows/${at(flow, 'id')}/simulate`, { as, body: { inputs: ['hi'] } })
+  expect(at(answer, 'turns.0.replies.0.text')).toBe('Aurora en false')
 })

@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { performOn } from '../../commerce/actions/example-shop.ts'
 import { loadShop, simulatedProductsMax } from '../../commerce/actions/load-shop.ts'
 import type { Shop } from '../../commerce/actions/shop.ts'
-import { unknownBusiness } from '../../flow/business.ts'
+import type { Business } from '../../flow/business.ts'
 import { checkFlow } from '../../flow/check.ts'
 import { compileFlow } from '../../flow/compile.ts'
 import { inboundContentSchema } from '../../flow/content.ts'
@@ -14,6 +14,7 @@ import { type SimulatedWorld, startSimulation } from '../../flow/simulate.ts'
 import { invalid } from '../../lib/check-fields.ts'
 import { findFlowVersion } from '../../messaging/flow-versions.ts'
 import { findFlow } from '../../messaging/flows.ts'
+import { findBusiness } from '../../messaging/load-businesses.ts'
 import { makeFlowLoader } from '../../messaging/load-flows.ts'
 import { publishedNames } from '../../messaging/publish-flow.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
@@ -84,8 +85,7 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     body(simulation),
     async context => {
       const { inputs, version } = context.req.valid('json')
-      const { flow, library } = await load(context, idOf(context), version)
-      const { world, learn } = worldOf(context, flow, library)
+      const { world, learn } = worldOf(context, await load(context, idOf(context), version))
       const talk = startSimulation(world)
       const turns: v.InferInput<typeof turn>[] = []
       const start = performance.now()
@@ -102,22 +102,18 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     },
   )
 
-  async function load(
-    context: Context<Env>,
-    id: string,
-    version: number | 'draft',
-  ): Promise<{ flow: PublishedFlow; library: FlowLibrary }> {
+  async function load(context: Context<Env>, id: string, version: number | 'draft'): Promise<Loaded> {
     return await inTenant(parts, context, async (tx, { tenantId }) => {
       const flow = await readFlow(tx, tenantId, id, version)
-      return { flow, library: await flows.loadWith(tx, tenantId, flow) }
+      const business = await findBusiness(tx, tenantId)
+      return { flow, business, library: await flows.loadWith(tx, tenantId, flow) }
     })
   }
 
   /** `learn` makes known to expressions what actions wrote down of the customer, as the next real turn would. */
   function worldOf(
     context: Context<Env>,
-    flow: PublishedFlow,
-    library: FlowLibrary,
+    { flow, library, business }: Loaded,
   ): { world: SimulatedWorld; learn(): Promise<void> } {
     const now = () => new Date(parts.clock.now())
     const known = { id: parts.ids.next(), ...customer, opted_out: false }
@@ -131,7 +127,7 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
         customer: known,
         conversation: { id: parts.ids.next(), bot_id: parts.ids.next() },
         window_expires_at: null,
-        business: unknownBusiness,
+        business,
       },
       async perform(handler, input) {
         opening ??= open()
@@ -149,6 +145,9 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
 
   return app
 }
+
+/** What is simulated, and for whom it speaks. */
+type Loaded = { readonly flow: PublishedFlow; readonly library: FlowLibrary; readonly business: Business }
 
 /** A version of a flow as it is, or its draft as it would be if it were published now. */
 async function readFlow(
