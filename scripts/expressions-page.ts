@@ -27,6 +27,7 @@ const meanings: Readonly<Record<string, string>> = {
   'business.open': 'Whether it is open now, by its hours and holidays.',
   'business.language': '`es`, `en` or `pt`.',
   'business.currency': 'Like `EUR`; null where none is set.',
+  'business.opens_at': 'When it opens next, a moment; null while it is open, and where it does not within two months.',
   'business.time_zone': 'Like `Europe/Madrid`.',
 }
 

@@ -17,7 +17,10 @@ export const ROOT_FIELDS = {
   conversation: { id: 'string', bot_id: 'string' },
   message: { type: 'string', text: 'string', choice_id: 'string', referral: 'dyn' },
   window: { open: 'bool', minutes_left: 'int' },
-  business: { name: 'string', open: 'bool', language: 'string', currency: 'dyn', time_zone: 'string' },
+  business: {
+    ...{ name: 'string', open: 'bool', opens_at: 'dyn' },
+    ...{ language: 'string', currency: 'dyn', time_zone: 'string' },
+  },
 } as const
 
 /**

@@ -2,7 +2,7 @@ import type { Business } from './business.ts'
 import { toCel } from './cel-values.ts'
 import { type InboundContent, wordsOf } from './content.ts'
 import type { Scope } from './expression.ts'
-import { isOpenAt } from './hours.ts'
+import { isOpenAt, nextOpening } from './hours.ts'
 import type { Json, JsonObject } from './json.ts'
 import { EXPRESSION_COST_MAX, WINDOW_MS } from './limits.ts'
 import type { ConversationState } from './state.ts'
@@ -89,5 +89,13 @@ function windowRoot(context: Context) {
 
 function businessRoot({ business, now }: Context) {
   const { name, language, currency, time_zone } = business
-  return { name, language, currency, time_zone, open: isOpenAt(business, now) }
+  const open = isOpenAt(business, now)
+  return {
+    ...{ name, language, currency, time_zone, open },
+    /** When it opens next; null while it is open, and where it does not within two months. Looked for where it is read. */
+    get opens_at(): Date | null {
+      const opening = open ? null : nextOpening(business, now)
+      return opening === null ? null : new Date(opening)
+    },
+  }
 }

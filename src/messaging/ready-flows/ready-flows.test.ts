@@ -156,8 +156,9 @@ describe.each(languages)('in %s', language => {
     expect(waiting.steps.at(-1)?.detail).toContain('My order is late')
     expect((await open.timeout()).texts).toEqual([t.support.busy])
     expect((await open.resume()).texts).toEqual([t.support.again])
-    const closed = talk(language, 'support', { hours: closedNow })
-    expect((await closed.say(t.support.keywords[0] ?? '')).texts).toEqual([t.support.closed])
+    const closed = talk(language, 'support', { hours: { ...closedNow, fri: [['09:30', '14:00']] } })
+    const [until] = (await closed.say(t.support.keywords[0] ?? '')).texts
+    expect(until).toMatch({ es: /viernes a las 9:30/, en: /Friday at 9:30/, pt: /sexta-feira às 09:30/ }[language])
     expect((await closed.say('hello')).texts).toEqual([t.support.wait_closed])
   })
 

@@ -74,7 +74,8 @@ export const en = {
     name: 'Support',
     keywords: ['support', 'help', 'problem', 'complaint', 'refund', 'return'],
     open: 'Tell us in a message what you need, and a person will take care of it.',
-    closed: 'We are closed right now. Tell us in a message what you need, and we answer as soon as we open.',
+    closed:
+      "We are closed right now{{business.opens_at == null ? '' : '; we open on ' + weekday(business.opens_at) + ' at ' + formatTime(business.opens_at)}}. Tell us in a message what you need, and we answer as soon as we open.",
     retry: 'Please write it as a text message.',
     wait: 'Thank you. A person will answer you in a moment.',
     wait_closed: 'Thank you, we have noted it. We answer as soon as we open.',

@@ -75,7 +75,7 @@ export const es = {
     keywords: ['soporte', 'ayuda', 'problema', 'reclamo', 'reclamación', 'queja', 'devolución'],
     open: 'Cuéntanos en un mensaje qué necesitas, y te atiende una persona.',
     closed:
-      'Ahora mismo estamos cerrados. Cuéntanos en un mensaje qué necesitas, y te responderemos en cuanto abramos.',
+      "Ahora mismo estamos cerrados{{business.opens_at == null ? '' : '; abrimos el ' + weekday(business.opens_at) + ' a las ' + formatTime(business.opens_at)}}. Cuéntanos en un mensaje qué necesitas, y te responderemos en cuanto abramos.",
     retry: 'Escríbelo en un mensaje de texto, por favor.',
     wait: 'Gracias. Una persona te responde enseguida.',
     wait_closed: 'Gracias, lo tenemos apuntado. Te responderemos en cuanto abramos.',

@@ -75,7 +75,8 @@ export const pt = {
     name: 'Suporte',
     keywords: ['suporte', 'ajuda', 'problema', 'reclamação', 'devolução', 'atendimento'],
     open: 'Conte em uma mensagem do que você precisa, e uma pessoa atende você.',
-    closed: 'Agora estamos fechados. Conte em uma mensagem do que você precisa, e respondemos assim que abrirmos.',
+    closed:
+      "Agora estamos fechados{{business.opens_at == null ? '' : '; abrimos ' + weekday(business.opens_at) + ' às ' + formatTime(business.opens_at)}}. Conte em uma mensagem do que você precisa, e respondemos assim que abrirmos.",
     retry: 'Escreva em uma mensagem de texto, por favor.',
     wait: 'Obrigado. Uma pessoa responde em instantes.',
     wait_closed: 'Obrigado, está anotado. Respondemos assim que abrirmos.',
