@@ -144,6 +144,19 @@ function chatRoutes(app: Hono, { world, watch, exchange, now }: ControlParts): v
       await watch.next(id, customer, until - Date.now(), signal)
     }
   })
+  app.post('/chats/:number/:customer/phone', async context => {
+    const number = numberOf(world, context.req.param('number'))
+    const { name, tellsOfPhone } = dialectOf(number)
+    if (!tellsOfPhone) throw new Refused(422, `What is written on the phone is not told of in the dialect ${name}.`)
+    const customer = exchange.customer(customerRef(context.req.param('customer')))
+    const { reply_to = null, ...input } = await read(context, writeInput)
+    const found = readWritten(input, world.chat(number.id, customer.id), reply_to)
+    if (found.kind === 'invalid') throw new Refused(422, found.reason)
+    const { message, delivered } = exchange.writeFromPhone(number, customer, found.written)
+    const answer = { id: message.id, seq: message.seq }
+    if (context.req.query('wait') !== 'delivered') return context.json(answer, 202)
+    return context.json({ ...answer, delivered: (await within(delivered, waitMsMax)) ?? false })
+  })
   app.post('/chats/:number/:customer/read', context => {
     const number = numberOf(world, context.req.param('number'))
     return context.json({ read: exchange.read(number, customerOf(world, context.req.param('customer'))) })

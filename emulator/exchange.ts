@@ -90,6 +90,28 @@ export class Exchange {
     return { messages, delivered: this.#deliver(number, customer, messages) }
   }
 
+  /**
+   * The business writes to a customer on its own phone: it lies in the chat as what the bot sends does, and its statuses go
+   * out. `delivered` resolves when the webhook that tells of it is answered 2xx, or given up.
+   */
+  writeFromPhone(
+    number: BusinessNumber,
+    customer: Customer,
+    { content, replyTo }: Written,
+  ): { message: ChatMessage; delivered: Promise<boolean> } {
+    const { world, media, now, wordingOf, deliveries } = this.#parts
+    const wording = wordingOf(number)
+    const message = world.addMessage(number.id, customer.id, {
+      // Named by a phone, as what customers write is.
+      ...{ id: wording.messageId('inbound', content), direction: 'outbound', at: now(), status: 'sent' },
+      content: staged(content, media, wording),
+      ...(replyTo === null ? {} : { reply_to: replyTo }),
+    })
+    const delivered = deliveries.add(number.id, { kind: 'phone', customer, message })
+    this.#report(number, customer, message)
+    return { message, delivered }
+  }
+
   /** What customers wrote and no webhook has brought yet: after a restart, or when a number can be reached again. */
   redeliver(of: string | null = null): void {
     const { world, deliveries } = this.#parts

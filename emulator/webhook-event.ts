@@ -4,6 +4,7 @@ import type { BusinessNumber, ChatMessage, Customer, MessageStatus } from './rec
  * Something a bot's server is told.
  * - `status`: `queued` comes before all others, at providers that tell of it.
  * - `echo`: the provider repeats what the bot sent.
+ * - `phone`: the business wrote to a customer on its own phone.
  * - `notice`: something of one provider only, as the state of a connection: its name there, and what it says.
  * - `raw`: these bytes, whatever they are.
  */
@@ -17,7 +18,7 @@ export type WebhookEvent =
       /** Milliseconds since the epoch. */
       readonly at: number
     }
-  | { readonly kind: 'echo'; readonly customer: Customer; readonly message: ChatMessage }
+  | { readonly kind: 'echo' | 'phone'; readonly customer: Customer; readonly message: ChatMessage }
   | { readonly kind: 'notice'; readonly name: string; readonly data: unknown; readonly at: number }
   | { readonly kind: 'raw'; readonly body: string }
 

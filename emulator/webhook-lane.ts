@@ -67,5 +67,7 @@ export function emptyLane(lane: WebhookLane): number {
 export function queueKey({ event, entry }: PendingWebhook, raws: number): string {
   if (event.kind === 'raw') return `raw ${raws}`
   if (event.kind === 'notice') return 'notice'
-  return `${event.kind === 'echo' ? 'status' : event.kind} ${entry.customer}`
+  // Statuses of a message come after the word of it.
+  const hasStatuses = event.kind === 'echo' || event.kind === 'phone'
+  return `${hasStatuses ? 'status' : event.kind} ${entry.customer}`
 }

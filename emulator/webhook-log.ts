@@ -79,6 +79,7 @@ function tells(event: WebhookEvent): string[] {
     case 'notice':
       return [event.name]
     case 'echo':
+    case 'phone':
       return [event.message.id]
     case 'status':
       return [`${event.message.id} ${event.status}`]

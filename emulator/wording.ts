@@ -6,6 +6,8 @@ import type { WebhookEvent, WebhookFormat } from './webhook-event.ts'
 export interface Wording {
   /** Whether the provider holds its numbers to rates at all. */
   readonly hasRates: boolean
+  /** Whether a bot's server is told of what the business writes to customers on its own phone. */
+  readonly tellsOfPhone: boolean
   /** Whether free text needs a customer who has written within 24 hours. */
   readonly hasWindow: boolean
   messageId(direction: ChatMessage['direction'], content: Content): string

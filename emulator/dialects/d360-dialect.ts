@@ -61,6 +61,7 @@ export const d360: Dialect = {
   numberInput: () => numberInput,
   shown: number => ({ dialect: 'd360', waba_id: accountOf(number, 'd360').waba_id }),
   verify: null,
+  tellsOfPhone: true,
   hasRates: true,
   hasWindow: true,
   messageId: newWamid,

@@ -278,3 +278,41 @@ describe.each(Object.entries(dialects))('%s', (_, ways) => {
     for (const secret of ['secret', token, '"k"', '"t"']) expect(shown).not.toContain(secret)
   })
 })
+
+describe('what the business writes on its own phone', () => {
+  const write = (stage: Stage, content: object = say('I will look into it')) =>
+    stage.control('POST', `/chats/${number}/${customer}/phone?wait=delivered`, content)
+
+  for (const [name, ways] of Object.entries(dialects))
+    test(`${name} tells of it, or says that the provider does not`, async () => {
+      await using stage = await setAnyStage(ways.registration)
+      await stage.write(say('hola'))
+      stage.arrived.length = 0
+      const answer = await write(stage)
+      if (name === 'legacy' || name === 'twilio') {
+        expect([answer.status, stage.arrived.length]).toEqual([422, 0])
+        return
+      }
+      expect([answer.status, answer.body.delivered]).toEqual([200, true])
+      const [first] = stage.arrived
+      const { id } = answer.body
+      if (name === 'evolution')
+        expect(first?.json).toMatchObject({
+          event: 'messages.upsert',
+          data: { key: { fromMe: true, id }, pushName: 'Test Shop', message: { conversation: 'I will look into it' } },
+        })
+      else
+        expect(first?.json.entry[0].changes[0]).toMatchObject({
+          field: 'smb_message_echoes',
+          value: { message_echoes: [{ to: customer, id, type: 'text', text: { body: 'I will look into it' } }] },
+        })
+      expect((await stage.chat()).at(-1)).toMatchObject({ id, direction: 'outbound' })
+      // Its statuses are told as of any other message.
+      await until(() => stage.arrived.some(webhook => /deliver/i.test(ways.statusOf(webhook) ?? '')))
+    })
+
+  test('contents that nobody writes are refused', async () => {
+    await using stage = await setAnyStage(dialects.meta?.registration ?? (() => ({})))
+    expect((await write(stage, { type: 'buttons', text: 'x', buttons: [] })).status).toBe(422)
+  })
+})

@@ -35,6 +35,12 @@ export function inboundData(number: BusinessNumber, customer: Customer, message:
   }
 }
 
+/** What was written on the phone that the instance is linked to, in the form of what customers write. */
+export function phoneData(number: BusinessNumber, customer: Customer, message: ChatMessage, around: Around): Json {
+  const { key, ...data } = inboundData(number, customer, message, around)
+  return { ...data, key: { ...Object(key), fromMe: true }, pushName: number.name, status: 'SERVER_ACK', source: 'ios' }
+}
+
 /** What the bot sent, as a send is answered and as `send.message` repeats it. */
 export function outboundData(number: BusinessNumber, customer: Customer, sent: ChatMessage, around: Around): Json {
   const { messageType, message } = webMessage(number, customer, sent, around, false)

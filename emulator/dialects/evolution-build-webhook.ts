@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { BusinessNumber, MessageStatus } from '../records.ts'
 import { deaf, type WebhookEvent, type WebhookFormat, type WebhookSurroundings } from '../webhook-event.ts'
 import { accountOf } from './accounts.ts'
-import { inboundData, outboundData } from './evolution-build-message.ts'
+import { inboundData, outboundData, phoneData } from './evolution-build-message.ts'
 import { addressed, ownJid } from './evolution-jid.ts'
 
 const triesMax = 10
@@ -70,6 +70,7 @@ function told(number: BusinessNumber, event: Told, url: string, around: WebhookS
 function nameOf(event: Told): string {
   switch (event.kind) {
     case 'messages':
+    case 'phone':
       return 'messages.upsert'
     case 'status':
       return 'messages.update'
@@ -94,6 +95,8 @@ function dataOf(number: BusinessNumber, event: Told, around: WebhookSurroundings
       }
     case 'echo':
       return outboundData(number, event.customer, event.message, around)
+    case 'phone':
+      return phoneData(number, event.customer, event.message, around)
     case 'notice':
       return event.data
   }

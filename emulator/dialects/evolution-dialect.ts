@@ -25,6 +25,7 @@ export const evolution: Dialect = {
     return { dialect: 'evolution', instance, state }
   },
   verify: null,
+  tellsOfPhone: true,
   hasRates: false,
   hasWindow: false,
   messageId: newMessageId,

@@ -50,6 +50,7 @@ export const legacy: Dialect = {
   numberInput: () => numberInput,
   shown: () => ({ dialect: 'legacy' }),
   verify: null,
+  tellsOfPhone: false,
   hasRates: true,
   hasWindow: true,
   messageId: newMessageId,

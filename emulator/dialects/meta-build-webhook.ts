@@ -42,7 +42,7 @@ export function cloudWebhook(
   around: Around,
 ): Json {
   const [first] = events
-  const told = first?.kind === 'messages' ? messagesValue(number, first, around) : statusesValue(number, events)
+  const told = toldBy(number, events, around)
   const value = {
     messaging_product: 'whatsapp',
     metadata: { display_phone_number: digits(number.display_phone_number), phone_number_id: number.id },
@@ -50,8 +50,29 @@ export function cloudWebhook(
   }
   return {
     object: 'whatsapp_business_account',
-    entry: [{ id: wabaId, changes: [{ value, field: 'messages' }] }],
+    entry: [{ id: wabaId, changes: [{ value, field: first?.kind === 'phone' ? 'smb_message_echoes' : 'messages' }] }],
   }
+}
+
+function toldBy(number: BusinessNumber, events: readonly WebhookEvent[], around: Around): Json {
+  const [first] = events
+  if (first?.kind === 'messages') return messagesValue(number, first, around)
+  return first?.kind === 'phone' ? echoesValue(number, first, around) : statusesValue(number, events)
+}
+
+/** What was written in the WhatsApp Business app, where a number is in both ("smb_message_echoes webhook reference"). */
+function echoesValue(
+  number: BusinessNumber,
+  { customer, message }: Extract<WebhookEvent, { kind: 'echo' | 'phone' }>,
+  around: Around,
+): Json {
+  const phone = shownPhone(customer)
+  const echo = {
+    from: digits(number.display_phone_number),
+    ...(phone === null ? { to_user_id: customer.user_id } : { to: phone }),
+    ...{ id: message.id, timestamp: seconds(message.at), ...inboundContent(message.content, around) },
+  }
+  return { message_echoes: [echo] }
 }
 
 function messagesValue(

@@ -48,6 +48,7 @@ export const meta: Dialect = {
   numberInput: () => numberInput,
   shown: number => ({ waba_id: accountOf(number, 'meta').waba_id }),
   verify: verifyWebhook,
+  tellsOfPhone: true,
   hasRates: true,
   hasWindow: true,
   messageId: newWamid,

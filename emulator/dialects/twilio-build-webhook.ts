@@ -46,6 +46,7 @@ function bodyOf(number: BusinessNumber, event: WebhookEvent, around: WebhookSurr
       return fields === null ? null : encoded(fields)
     }
     case 'echo':
+    case 'phone':
     case 'notice':
       return null
   }

@@ -17,6 +17,7 @@ export const twilio: Dialect = {
   numberInput: () => twilioNumberInput,
   shown: number => ({ dialect: 'twilio', account_sid: accountOf(number, 'twilio').account_sid }),
   verify: null,
+  tellsOfPhone: false,
   hasRates: true,
   hasWindow: true,
   messageId: newMessageSid,
