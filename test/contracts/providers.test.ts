@@ -80,7 +80,15 @@ async function queue(line: Line, content: OutboundContent): Promise<string> {
     const to = { tenantId, botId: line.botId, identity }
     const { conversationId } = await reachCustomer(tx, uuids, to)
     const windowExpiresAt = new Date(Date.now() + 3_600_000)
-    const message = { tenantId, conversationId, botId: line.botId, content, windowExpiresAt, nowMs: Date.now(), source: 'api' as const }
+    const message = {
+      tenantId,
+      conversationId,
+      botId: line.botId,
+      content,
+      windowExpiresAt,
+      nowMs: Date.now(),
+      source: 'api' as const,
+    }
     return (await queueMessage(tx, uuids, message)).id
   })
 }
@@ -99,6 +107,37 @@ function describeSide(side: Side): void {
   describe(side.name, () => {
     const { busy } = side
     const open = () => side.open(shop, String(customers++))
+
+    // The others say nothing of it.
+    if (side.tellsOfPhone)
+      test.concurrent('what the business writes on its own phone is shown as such, and the bot is silent from then on', async () => {
+        const line = await open()
+        await line.say('hello')
+        await line.shown(1)
+        const id = await line.writeFromPhone('I will look into it')
+        const written = () => shop.admin`select content, direction, source, status from messages
+        where bot_id = ${line.botId} and provider_message_id = ${id}`
+        await until(async () => (await written()).length === 1)
+        expect((await written())[0]).toMatchObject({
+          ...{ direction: 'outbound', source: 'phone', content: { type: 'text', text: 'I will look into it' } },
+        })
+        const conversation = async () => {
+          const [row] = await shop.admin`select c.id, c.status, count(e.*)::int as answers,
+            (select count(*)::int from inbox i where i.conversation_id = c.id) as mail
+          from conversations c left join conversation_events e on e.conversation_id = c.id and e.type = 'agent.replied'
+          where c.bot_id = ${line.botId} group by c.id, c.status`
+          return row
+        }
+        await until(async () => (await conversation()).status === 'agent')
+        await line.say('thank you')
+        await until(async () => (await conversation()).mail === 0)
+        expect(await conversation()).toMatchObject({ status: 'agent', answers: 1 })
+        const [sent] = await shop.admin`select count(*)::int as messages from messages
+        where bot_id = ${line.botId} and direction = 'outbound'`
+        expect(sent.messages).toBe(2)
+        // WhatsApp Web's customer shows only what a bot sent.
+        if (side.provider !== 'baileys') await until(async () => (await written())[0].status === 'delivered')
+      })
 
     test.concurrent('a message is taken and answered, and its ticks climb to read', async () => {
       const line = await open()

@@ -207,16 +207,24 @@ test.skipIf(isMissing)(
   },
 )
 
-test.skipIf(isMissing)('what the owner writes on the phone is no message of a customer', async () => {
-  const { web, adapter } = bridged
-  const bot = await bridged.makeBot()
-  await bridged.pair(provider, bot, '12025550106')
-  const customer = web.customer('12025550146')
-  const own = await web.account('12025550106').write(customer, { conversation: 'by hand' })
-  const theirs = await customer.write(web.account('12025550106'), { conversation: 'thanks' })
-  await until(() => adapter.taken.messages.some(message => message.providerMessageId === theirs))
-  expect(adapter.taken.messages.some(message => message.providerMessageId === own)).toBe(false)
-})
+test.skipIf(isMissing)(
+  'what the owner writes on the phone is told as such, and is no message of a customer',
+  async () => {
+    const { web, adapter } = bridged
+    const bot = await bridged.makeBot()
+    await bridged.pair(provider, bot, '12025550106')
+    const customer = web.customer('12025550146')
+    const own = await web.account('12025550106').write(customer, { conversation: 'by hand' })
+    const theirs = await customer.write(web.account('12025550106'), { conversation: 'thanks' })
+    await until(() => adapter.taken.messages.some(message => message.providerMessageId === theirs))
+    expect(adapter.taken.messages.some(message => message.providerMessageId === own)).toBe(false)
+    const written = adapter.taken.phoneMessages.filter(message => message.providerMessageId === own)
+    // To whom, and not our own linked identity, which stands in the key.
+    expect(written).toMatchObject([
+      { content: { type: 'text', text: 'by hand' }, to: [{ kind: 'phone', value: '+12025550146' }], mayBeOurs: false },
+    ])
+  },
+)
 
 test.skipIf(isMissing)('a customer without a number is known, and answered, by the linked identity', async () => {
   const { web, adapter } = bridged

@@ -19,6 +19,8 @@ export type Line = {
   say(content: string | object): Promise<void>
   /** Waits until the customer's phone shows at least `count` messages of the bot, and returns them all. */
   shown(count: number): Promise<readonly ChatMessage[]>
+  /** The business writes to the customer on its own phone. Returns what the provider calls the message. */
+  writeFromPhone(text: string): Promise<string>
   /** The customer opens the chat. */
   read(): Promise<void>
   /** What goes wrong at the provider next, with this bot. */
@@ -33,6 +35,8 @@ export type Side = {
   readonly provider: ProviderName
   /** What the customer's phone shows of buttons and lists. */
   readonly choices: 'tapped' | 'numbered'
+  /** Whether the provider tells of what the business writes on its own phone. */
+  readonly tellsOfPhone: boolean
   /** A fault by which the provider says, at once, that it is too busy just now; null where there is no such thing. */
   readonly busy: object | null
   open(shop: Installation, customer: string): Promise<Line>
@@ -50,6 +54,7 @@ type EmulatedSide = {
   readonly busy?: object
   /** Whether a phone has to scan a QR code first. */
   readonly isScanned?: boolean
+  readonly tellsOfPhone?: boolean
   /** Whether the provider takes the address of webhooks from the bot. */
   readonly tellsWebhook: boolean
 }
@@ -58,7 +63,7 @@ const hex = (id: string) => id.padStart(32, '0')
 
 const emulated: readonly EmulatedSide[] = [
   {
-    ...{ name: 'meta', provider: 'meta', choices: 'tapped', tellsWebhook: false },
+    ...{ name: 'meta', provider: 'meta', choices: 'tapped', tellsWebhook: false, tellsOfPhone: true },
     config: (_, id) => ({ phone_number_id: id, access_token: 'token', app_secret: 'secret', verify_token: 'verify' }),
     number: ({ access_token, app_secret, verify_token }) => ({
       dialect: 'meta',
@@ -69,7 +74,7 @@ const emulated: readonly EmulatedSide[] = [
     revoked: { access_token: 'another' },
   },
   {
-    ...{ name: 'official d360', provider: 'official', choices: 'tapped', tellsWebhook: true },
+    ...{ name: 'official d360', provider: 'official', choices: 'tapped', tellsWebhook: true, tellsOfPhone: true },
     config: (_, id) => ({ api_key: `d360-${id}`, webhook_secret: 'webhook-secret', flavour: 'd360' }),
     number: ({ api_key }) => ({ dialect: 'd360', api_key }),
     revoked: { api_key: 'another-d360' },
@@ -93,6 +98,7 @@ const emulated: readonly EmulatedSide[] = [
   },
   {
     ...{ name: 'evolution', provider: 'evolution', choices: 'numbered', tellsWebhook: true, isScanned: true },
+    tellsOfPhone: true,
     config: (emulatorUrl, id) => ({
       ...{ base_url: `${emulatorUrl}/evolution`, api_key: `evolution-${id}`, instance: `shop-${id}` },
       webhook_token: 'webhook-token',
@@ -108,6 +114,7 @@ export const emulatedSides: readonly Side[] = emulated.map(side => ({
   name: side.name,
   provider: side.provider,
   choices: side.choices,
+  tellsOfPhone: side.tellsOfPhone ?? false,
   busy: side.busy ?? { kind: '429', code: 130429 },
   open: (shop, customer) => open(side, shop, customer),
 }))
@@ -140,6 +147,12 @@ async function open(side: EmulatedSide, shop: Installation, customer: string): P
     customer,
     say: content => phone.say(customer, content),
     shown: count => phone.replies(customer, count),
+    async writeFromPhone(text) {
+      const url = `${control}/chats/${id}/${customer}/phone?wait=delivered`
+      const answer = await send('POST', url, { type: 'text', text })
+      if (answer.delivered !== true) throw new Error('the webhook of the phone was not taken')
+      return answer.id
+    },
     read: async () => void (await fetch(`${control}/chats/${id}/${customer}/read`, { method: 'POST' })),
     addFaults: faults =>
       post(
@@ -152,7 +165,7 @@ async function open(side: EmulatedSide, shop: Installation, customer: string): P
 
 /** WhatsApp Web, by way of the bridge: the real library, and a server of our own at the other end. */
 export function webSide(web: WhatsAppWeb): Side {
-  const side = { name: 'baileys', provider: 'baileys', choices: 'numbered', busy: null } as const
+  const side = { name: 'baileys', provider: 'baileys', choices: 'numbered', tellsOfPhone: true, busy: null } as const
   return { ...side, open: (shop, customer) => openWeb(side, web, shop, customer) }
 }
 
@@ -191,6 +204,7 @@ async function openWeb(
         content: { ...message, type: 'web', text: message.extendedTextMessage?.text ?? message.conversation ?? '' },
       }))
     },
+    writeFromPhone: text => account.write(customer, { conversation: text }),
     async read() {
       for (const { id } of customer.received) customer.receipt(account, id, 'read')
     },
@@ -230,8 +244,11 @@ async function put(url: string, body: object): Promise<void> {
   await send('PUT', url, body)
 }
 
-async function send(method: string, url: string, body: object): Promise<void> {
+// biome-ignore lint/suspicious/noExplicitAny: what a test reads of an answer is checked by the test.
+async function send(method: string, url: string, body: object): Promise<any> {
   const headers = { 'content-type': 'application/json' }
   const response = await fetch(url, { method, headers, body: JSON.stringify(body) })
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`)
+  return text === '' ? null : JSON.parse(text)
 }
