@@ -92,15 +92,20 @@ export function tellOfTurns(feed: Feed, turns: readonly TurnTold[], at: Date): v
   const rows = turns.filter(({ turn }) => turn.events.length > 0)
   const tenantOf = ({ turn }: TurnTold) => turn.tenantId
   announceByTenant(feed, rows, tenantOf, own => ({
-    changed: own.some(({ told, changed }) => told.length + changed.length > 0) ? changedBy(own) : conversations,
+    changed: changedBy(own),
     events: () => own.flatMap(one => turnEvents(one, at)),
   }))
 }
 
 function changedBy(turns: readonly TurnTold[]): readonly string[] {
-  const told = turns.flatMap(turn => turn.told)
-  const changed = turns.flatMap(turn => turn.changed)
-  return [...new Set([...conversations, ...changed, ...told.flatMap(event => shownBy[event.type])])]
+  const others = turns.flatMap(changedOf)
+  return others.length === 0 ? conversations : [...new Set([...conversations, ...others])]
+}
+
+/** What a turn has changed besides its conversation: of a consent that is the customer. */
+function changedOf({ turn, told, changed }: TurnTold): readonly string[] {
+  const hasConsent = turn.events.some(({ type }) => type === 'opted_out' || type === 'opted_in')
+  return [...changed, ...told.flatMap(event => shownBy[event.type]), ...(hasConsent ? ['customers'] : [])]
 }
 
 function turnEvents({ conversation, turn, told }: TurnTold, at: Date): FeedEvent[] {

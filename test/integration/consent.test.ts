@@ -86,6 +86,46 @@ test('what waited to be sent when the customer opted out fails in plain words; w
   expect((await shop.replies(ana, 3)).at(-1)?.content.text).toBe('welcome back')
 })
 
+test('a customer who writes a stop word is told that they get no more, and gets none; a start word brings them back', async () => {
+  const { customerId } = await writer()
+  const { app, admin, shop: seeded } = shop
+  const headers = {
+    'content-type': 'application/json',
+    'x-api-key': await addApiKey(app.database, seeded.tenantId, ['customers:read', 'conversations:write']),
+  }
+  const customer = async () =>
+    (await (await fetch(`${app.urls.gateway}/api/customers/${customerId}`, { headers })).json()).opted_out_at
+  const send = async () =>
+    (
+      await fetch(`${app.urls.gateway}/api/bots/${seeded.botId}/messages`, {
+        ...{ method: 'POST', headers },
+        body: JSON.stringify({ to: `+${ana}`, content: { type: 'text', text: 'An offer' } }),
+      })
+    ).status
+  // Kept by the cache until somebody says otherwise.
+  expect(await customer()).toBeNull()
+  await shop.say(ana, 'BAJA')
+  const told = await shop.replies(ana, 2)
+  await until(async () => (await customer()) !== null)
+  expect(await send()).toBe(409)
+  await shop.say(ana, 'hola?')
+  await shop.settled()
+  expect((await shop.replies(ana, 2)).length).toBe(2)
+  await shop.say(ana, 'ALTA')
+  await shop.replies(ana, 3)
+  await until(async () => (await customer()) === null)
+  expect(await send()).toBe(202)
+  const texts = (await shop.replies(ana, 4)).map(reply => reply.content.text)
+  expect([texts[0], texts[1], texts[3]]).toEqual(['You said: hello', told[1]?.content.text, 'An offer'])
+  const evidence = await admin`select kind, source, word, message_id, conversation_id from consents order by id`
+  expect([...evidence]).toMatchObject([
+    { kind: 'opted_out', source: 'customer', word: 'baja' },
+    { kind: 'opted_in', source: 'customer', word: 'alta' },
+  ])
+  const [message] = await admin`select content from messages where id = ${evidence[0].message_id}`
+  expect(message.content).toMatchObject({ text: 'BAJA' })
+}, 30_000)
+
 test('gRPC refuses as the API does', async () => {
   const { customerId } = await writer()
   const client = startGrpcClient(shop.app.grpcAddress ?? '')
