@@ -19,7 +19,7 @@ type Print = (line: string) => void
 const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {}, tags: [], opted_out: false }
 
 /**
- * Talks to a flow: each line is what the customer writes, `/timeout` lets the time to answer pass, and a line that is JSON
+ * Talks to a flow: each line is what the customer writes, `/timeout` lets the time pass that is waited for, `/resume` and `/close` are an agent's, and a line that is JSON
  * is a content. Without products the catalog is empty. Returns whether the flow could be talked to: one with faults is not.
  */
 export async function simulateFlowFile(
@@ -41,12 +41,14 @@ export async function simulateFlowFile(
       now: Date.now(),
       customer: { id: uuids.next(), ...customer },
       conversation: { id: uuids.next(), bot_id: uuids.next() },
-      window_expires_at: null,
+      // Each message opens it for a day.
+      window_expires_at: 0,
       business: unknownBusiness,
     },
     perform: openExampleShop(products),
   })
-  print(`${document.name}: write as the customer does. /timeout lets the time to answer pass, Ctrl-D ends.`)
+  print(`${document.name}: write as the customer does. Ctrl-D ends.`)
+  print('/timeout lets the time pass that is waited for, /resume [STEP] gives back as an agent does, /close closes.')
   for await (const line of lines) {
     const input = readInput(line.trim())
     if (input === null) continue
@@ -86,6 +88,9 @@ function readJson(file: string): unknown {
 function readInput(line: string): SimulatedInput | null {
   if (line === '') return null
   if (line === '/timeout') return { type: 'timeout' }
+  if (line === '/close') return { type: 'close' }
+  const [, step] = /^\/resume(?:\s+(\S+))?$/.exec(line) ?? []
+  if (line.startsWith('/resume')) return { type: 'resume', step }
   return (line.startsWith('{') && readContent(line)) || { type: 'text', text: line }
 }
 

@@ -209,3 +209,17 @@ describe('giving back at a step', () => {
     expect(conversation.give({ kind: 'action_result', call_id, result: { ok: true, value: 1 } }).events).toEqual([])
   })
 })
+
+describe('asking for a person without one', () => {
+  test('waits for whoever takes it, and changes nothing where somebody has it', () => {
+    const conversation = new Conversation(flowOf({ ask: question('x', 'end') }))
+    conversation.say('hola')
+    conversation.give({ kind: 'handoff', note: 'an invoice' })
+    expect(conversation.last('handed_off')).toEqual({ by: 'flow', note: 'an invoice' })
+    expect(conversation.state).toMatchObject({ status: 'waiting', run: { waiting: { kind: 'answer' } } })
+    conversation.give({ kind: 'handoff', note: '', agent_id: 'u1' })
+    const { events } = conversation.give({ kind: 'handoff', note: 'again' })
+    expect(events).toEqual([])
+    expect(conversation.state.status).toBe('agent')
+  })
+})

@@ -169,3 +169,18 @@ test('a word while an action works is only received', () => {
   for (const word of ['menu', 'cancelar', 'asesor']) expect(conversation.say(word)).toEqual([])
   expect(conversation.types.slice(-3)).toEqual(Array(3).fill('message.received'))
 })
+
+describe('a reaction', () => {
+  const thumbsUp = { type: 'reaction', message_id: 'wamid.1', emoji: '👍' } as const
+
+  test('is recorded, and is neither an answer nor the beginning of anything', () => {
+    const asking = withFlows(triggered('Main', { fallback: true }))
+    expect(asking.say(thumbsUp)).toEqual([])
+    expect(asking.types).toEqual(['message.received'])
+    const conversation = new Conversation(flowOf({ ask: question('x', 'end') }))
+    conversation.say('hola')
+    const before = conversation.state
+    expect(conversation.say(thumbsUp)).toEqual([])
+    expect(conversation.state).toEqual({ ...before, seq: before.seq + 1 })
+  })
+})

@@ -30,7 +30,8 @@ export function asTapped({ run, menu = [] }: ConversationState, content: Inbound
  */
 export function receive(call: Call, message: Message): void {
   emit(call, { type: 'message.received', data: { message_id: message.message_id } })
-  if (call.state.status === 'closed') return
+  // A thumbs-up to what the bot said is no answer to what it asks.
+  if (call.state.status === 'closed' || message.content.type === 'reaction') return
   const word = meantWord(call, message.content)
   if (heedConsent(call, message, word)) return
   const { status, run } = call.state

@@ -9,8 +9,6 @@ import { renderTemplate } from './template.ts'
 import { startWait } from './wait-step.ts'
 import { shorten } from './words.ts'
 
-export type { Effect } from './call.ts'
-
 /** Runs from the step `target` of the flow on top until the run waits, ends, hands over or fails. */
 export function runFrom(call: Call, target: string): void {
   let next: string | null = target

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { ConversationState } from '../flow/state.ts'
 import type { FlowVersion, Input } from '../flow/step.ts'
 import { callResultBody } from '../messaging/calls.ts'
 import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
@@ -71,10 +72,16 @@ function closing(conversation: Claimed, { reason, agent_id }: Close, { now, hasM
   return reason === 'silence' && !isSilent ? null : { kind: 'close', reason }
 }
 
-/** The version of a flow that a row of mail wants a run moved to; null for any other row. */
-export function movedTo(row: Mail): Version | null {
-  if (row.kind !== 'move') return null
-  const parsed = v.safeParse(bodySchemas.move, row.body)
-  if (!parsed.success) return null
-  return { tenantId: row.tenant_id, flowId: parsed.output.flow_id, version: parsed.output.version }
+/** The versions of flows that mail may lead to besides those that the conversation runs and its bot may start. */
+export function versionsNamedBy(mail: readonly Mail[], state: ConversationState): readonly Version[] {
+  return mail.flatMap(row => {
+    const tenantId = row.tenant_id
+    if (row.kind === 'move') {
+      const named = v.safeParse(bodySchemas.move, row.body)
+      return named.success ? [{ tenantId, flowId: named.output.flow_id, version: named.output.version }] : []
+    }
+    // Whoever gives a conversation back may have the run that ended last go on at a step of it.
+    const frames = row.kind === 'resume' ? (state.last_run?.frames ?? []) : []
+    return frames.map(frame => ({ tenantId, flowId: frame.flow_id, version: frame.version }))
+  })
 }

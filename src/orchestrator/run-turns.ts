@@ -27,7 +27,7 @@ import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
-import { movedTo } from './input-of-mail.ts'
+import { versionsNamedBy } from './input-of-mail.ts'
 import { type Performed, type Played, playTurn, type Taken, type TurnTools } from './play-turn.ts'
 
 /** Conversations whose turns are written in one transaction. */
@@ -164,8 +164,8 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
   async function playAll(tx: Transaction, taken: readonly Taken[], company: Company): Promise<(Played | null)[]> {
     const claimed = taken.map(one => one.conversation)
     const tenantIds = claimed.map(conversation => conversation.tenant_id)
-    const moves = taken.flatMap(one => one.mail.flatMap(row => movedTo(row) ?? []))
-    const [libraryOf, businessOf] = await Promise.all([flows.load(tx, claimed, moves), businesses.load(tx, tenantIds)])
+    const named = taken.flatMap(({ mail, state }) => versionsNamedBy(mail, state))
+    const [libraryOf, businessOf] = await Promise.all([flows.load(tx, claimed, named), businesses.load(tx, tenantIds)])
     const now = clock.now()
     return await Promise.all(
       taken.map(one => {

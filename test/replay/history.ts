@@ -1,6 +1,6 @@
 import type { ConversationEvent } from '../../src/flow/events.ts'
-import type { Effect } from '../../src/flow/run.ts'
 import type { ConversationState } from '../../src/flow/state.ts'
+import type { Effect } from '../../src/flow/step.ts'
 
 /**
  * A conversation as the code of one day played it: the flows, what came in, and what came of it. The files in

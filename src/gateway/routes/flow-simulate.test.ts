@@ -235,3 +235,19 @@ test('a flow speaks for the business as it is: its name, its language, its hours
   const answer = await gateway.call('POST', `/api/flows/${at(flow, 'id')}/simulate`, { as, body: { inputs: ['hi'] } })
   expect(at(answer, 'turns.0.replies.0.text')).toBe('Aurora en false')
 })
+
+test('days pass in a simulation, a person gives back, and the window closes as it would', async () => {
+  const as = await gateway.addCaller()
+  const template = { type: 'template', name: 'news', language: 'en', parameters: [] }
+  const steps = {
+    person: { type: 'handoff', note: 'help', next: 'wait' },
+    wait: { type: 'wait', for: '3d', next: 'say' },
+    say: { type: 'message', content: { type: 'text', text: 'Still there?' }, template, next: 'end' },
+  }
+  const document = { name: 'Days', start: 'person', triggers: [{ fallback: true }], steps }
+  const flow = await gateway.call('POST', '/api/flows', { as, body: document })
+  const inputs = ['hi', { type: 'resume' }, { type: 'timeout' }, 'hi', { type: 'close' }]
+  const answer = await gateway.call('POST', `/api/flows/${at(flow, 'id')}/simulate`, { as, body: { inputs } })
+  expect(at(answer, 'turns.2.replies.0')).toEqual(template)
+  expect(at(answer, 'turns.4.steps.0.outcome')).toBe('closed')
+})

@@ -12,6 +12,7 @@ import { explainedTypes, stepOutcomes } from '../../flow/explain-events.ts'
 import type { FlowLibrary, PublishedFlow } from '../../flow/library.ts'
 import { type SimulatedWorld, startSimulation } from '../../flow/simulate.ts'
 import { invalid } from '../../lib/check-fields.ts'
+import { mayMeetClosedWindow } from '../../messaging/bots-of-flow.ts'
 import { findFlowVersion } from '../../messaging/flow-versions.ts'
 import { findFlow } from '../../messaging/flows.ts'
 import { findBusiness } from '../../messaging/load-businesses.ts'
@@ -32,8 +33,14 @@ const versionMax = 2_147_483_647
 const simulationMsMax = 5_000
 
 const input = v.union(
-  [text(4_096), named('InboundContent', inboundContentSchema), v.strictObject({ type: v.literal('timeout') })],
-  'Must be a text, a content, or {"type": "timeout"}',
+  [
+    text(4_096),
+    named('InboundContent', inboundContentSchema),
+    v.strictObject({ type: v.literal('timeout') }),
+    v.strictObject({ type: v.literal('resume'), step: v.optional(text(64)) }),
+    v.strictObject({ type: v.literal('close') }),
+  ],
+  'Must be a text, a content, or a "timeout", "resume" or "close"',
 )
 const simulation = v.strictObject({
   inputs: v.pipe(
@@ -76,8 +83,9 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
         'The draft, or a published version, answers as it would a customer who is called Ana. Nothing is sent or kept: ' +
         `actions run on a copy of your products (the first ${simulatedProductsMax} of the catalog) and sellers, which is ` +
         'gone afterwards. Within a simulation a cart stays full, an order takes stock, and a cancelled one gives it back; ' +
-        'nobody outside is asked. The input {"type": "timeout"} lets the time to answer pass; its turn has no ' +
-        'steps where no question waits. Each turn tells its steps in order, with what became of them and why.',
+        'nobody outside is asked. The input {"type": "timeout"} lets the time pass until the next thing happens by itself ' +
+        '(an answer, a person or a moment is waited for no longer; without any its turn has no steps), {"type": "resume"} ' +
+        'gives the conversation back to the bot as an agent does, {"type": "close"} ends it. Each turn tells its steps in order, with what became of them and why.',
       answers: { 200: answer },
       errors: ['not_found', 'flow_refused'],
     }),
@@ -106,14 +114,15 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     return await inTenant(parts, context, async (tx, { tenantId }) => {
       const flow = await readFlow(tx, tenantId, id, version)
       const business = await findBusiness(tx, tenantId)
-      return { flow, business, library: await flows.loadWith(tx, tenantId, flow) }
+      const hasWindow = await mayMeetClosedWindow(tx, tenantId, id)
+      return { flow, business, hasWindow, library: await flows.loadWith(tx, tenantId, flow) }
     })
   }
 
   /** `learn` makes known to expressions what actions wrote down of the customer, as the next real turn would. */
   function worldOf(
     context: Context<Env>,
-    { flow, library, business }: Loaded,
+    { flow, library, business, hasWindow }: Loaded,
   ): { world: SimulatedWorld; learn(): Promise<void> } {
     const now = () => new Date(parts.clock.now())
     const known = { id: parts.ids.next(), ...customer, opted_out: false }
@@ -126,7 +135,8 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
         now: parts.clock.now(),
         customer: known,
         conversation: { id: parts.ids.next(), bot_id: parts.ids.next() },
-        window_expires_at: null,
+        // Each message of the customer opens it for a day, where there is one.
+        window_expires_at: hasWindow ? 0 : null,
         business,
       },
       async perform(handler, input) {
@@ -147,7 +157,12 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
 }
 
 /** What is simulated, and for whom it speaks. */
-type Loaded = { readonly flow: PublishedFlow; readonly library: FlowLibrary; readonly business: Business }
+type Loaded = {
+  readonly flow: PublishedFlow
+  readonly library: FlowLibrary
+  readonly business: Business
+  readonly hasWindow: boolean
+}
 
 /** A version of a flow as it is, or its draft as it would be if it were published now. */
 async function readFlow(
