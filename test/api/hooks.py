@@ -24,7 +24,7 @@ KNOWN = {}
 CONVERSATIONS = itertools.cycle(FACTS["conversations"])
 NUMBERS = itertools.count(1)
 
-# What needs a flow without faults, or the bot that customers have written to.
+# What needs a flow without faults, or the bot that customers have written to, or would stand in the way of others.
 PINNED = {
     "/api/flows/{id}/publish": "flows",
     "/api/flows/{id}/rollback": "flows",
@@ -34,6 +34,9 @@ PINNED = {
     "/api/flows/{id}/simulate": "flows",
     "/api/flows/{id}/versions/{version}": "flows",
     "/api/bots/{id}/messages": "bots",
+    # Whoever wants no messages is nobody whom the others write to.
+    "/api/customers/{id}/opt-out": "customers",
+    "/api/customers/{id}/opt-in": "customers",
     "/api/webhooks/{id}/deliveries/{delivery_id}": "webhooks",
     "/api/webhooks/{id}/deliveries/{delivery_id}/retry": "webhooks",
 }
@@ -197,7 +200,11 @@ def fit_body(operation, body):
         # Only agents have a seller.
         if body.get("role") != "agent":
             body.pop("seller_id", None)
+    elif operation == "POST /api/bots":
+        # No flow is named twice.
+        body["flow_ids"] = [] if body.get("flow_id") else [IDS["flows"]]
     elif operation == "PUT /api/bots/{id}":
+        body.pop("flow_ids", None)
         # A bot stays at its provider, and has that one's settings.
         body.pop("provider", None)
         if isinstance(body.get("config"), dict):
@@ -208,6 +215,9 @@ def fit_body(operation, body):
     elif operation == "POST /api/flows/{id}/move":
         body.pop("cursor", None)
         body.update({key: 1 for key in ("from", "to") if key in body})
+    elif operation == "POST /api/conversations/{id}/resume":
+        # The conversations there are were in no flow.
+        body.pop("step", None)
     elif operation == "POST /api/bots/{id}/connect":
         # Only bots that a phone pairs have one.
         body.pop("phone", None)
