@@ -33,6 +33,7 @@ export const errorCatalogue = {
   unexpected: { status: 500, kind: 'unexpected', title: 'Something went wrong on our side' },
   overloaded: { status: 503, kind: 'operational', title: 'Too busy just now: try again in a moment' },
   database_unavailable: { status: 503, kind: 'operational', title: 'The database cannot be reached' },
+  logs_unavailable: { status: 503, kind: 'operational', title: 'The logs cannot be reached' },
 } as const satisfies Record<string, { status: number; kind: ErrorKind; title: string }>
 
 export type ErrorKind = 'user' | 'operational' | 'unexpected'
