@@ -117,13 +117,13 @@ describe('in process', () => {
     const many = Array.from({ length: 10_100 }, () => newKey())
     snapshots.putMany(many.map(key => ({ ...key, seq: 1, state: '{}' })))
     expect(await keptOf(many)).toEqual(Array.from({ length: 10_000 }, (_, index) => index + 100))
-    const long = Array.from({ length: 40 }, () => newKey())
+    const long = Array.from({ length: 80 }, () => newKey())
     for (const key of long) {
       snapshots.putMany([{ ...key, seq: 1, state: 'x'.repeat(snapshotCharactersMax) }])
       await snapshots.getMany(long.slice(0, 1))
     }
-    // Two million characters are 32 of the longest: the first, which is asked for all the time, and the last ones.
-    expect(await keptOf(long)).toEqual([0, ...Array.from({ length: 31 }, (_, index) => index + 9)])
+    // Four million characters are 64 of the longest: the first, which is asked for all the time, and the last ones.
+    expect(await keptOf(long)).toEqual([0, ...Array.from({ length: 63 }, (_, index) => index + 17)])
     expect(await keptOf(many)).toEqual([])
   })
 })

@@ -10,7 +10,7 @@ import {
 
 const snapshotsMax = 10_000
 /** Of all states together: a single process is meant to stay small. */
-const charactersMax = 2 * 1024 * 1024
+const charactersMax = 4 * 1024 * 1024
 
 type Kept = { readonly snapshot: Snapshot; readonly endsMs: number }
 
