@@ -90,3 +90,22 @@ test('what would fail again for certain is refused, and stays as it was', async 
   expect((await retry(as, gone.id)).status).toBe(409)
   expect(column(await list(as), 'status')).toEqual(['unknown', 'failed'])
 })
+
+test('what was written on the phone is shown where it failed, and sent again from there alone', async () => {
+  const as = await gateway.addCaller()
+  const { id } = await addMessage(as, await addBot(as), 'failed')
+  await gateway.admin`update messages set source = 'phone', content = ${{ type: 'unsupported', reason: 'poll' }}
+    where id = ${id}`
+  expect(at(await list(as), 'data.0')).toMatchObject({ id, source: 'phone' })
+  const refused = await retry(as, id)
+  expect([refused.status, at(refused, 'type')]).toEqual([409, '/problems/conflict'])
+})
+
+test('the id of the first try stays known as ours: what comes back under it is nobody’s message', async () => {
+  const as = await gateway.addCaller()
+  const { id } = await addMessage(as, await addBot(as), 'failed')
+  await gateway.admin`update messages set provider_message_id = 'first' where id = ${id}`
+  expect((await retry(as, id)).status).toBe(202)
+  const known = await gateway.admin`select provider_message_id from own_message_ids where message_id = ${id}`
+  expect([...known]).toEqual([{ provider_message_id: 'first' }])
+})
