@@ -90,6 +90,9 @@ async function seed(t: string): Promise<void> {
     values (${t}, ${order}, 1, ${product}, 'P', 1, 1)`
   await admin`insert into carts (tenant_id, bot_id, customer_id, product_id, line, name, quantity)
     values (${t}, ${bot}, ${customer}, ${product}, 1, 'P', 1)`
+  await admin`insert into analytics_rollups (tenant_id, hour, bot_id, log_type, key, count, sum, buckets)
+    values (${t}, now(), ${bot}, 'inbound', '', 1, 0, '{}')`
+  await admin`insert into analytics_dirty_hours (hour, tenant_id, mark) values (now(), ${t}, 1)`
 }
 
 async function tenantTables(): Promise<string[]> {
