@@ -19,9 +19,11 @@ import { type Files, makeFiles } from './stores/files.ts'
 import type { Health } from './stores/health.ts'
 import { makeMemoryBus } from './stores/memory/bus.ts'
 import { makeMemoryGate } from './stores/memory/request-gate.ts'
+import { makeMemorySnapshots } from './stores/memory/state-snapshots.ts'
 import { type Database, openDatabase } from './stores/postgres/database.ts'
 import { openPostgres } from './stores/postgres/open.ts'
 import type { RequestGate } from './stores/request-gate.ts'
+import type { StateSnapshots } from './stores/state-snapshots.ts'
 
 export const version: string = packageJson.version
 
@@ -86,8 +88,16 @@ const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
     const { startWebhookLoop } = await import('./orchestrator/deliver-webhooks.ts')
     const { ALLOW_PRIVATE_URLS: allowsPrivate, LOG_RETENTION_DAYS: keptDays } = parts.config
     const all = { ...parts, clock: systemClock, ids: uuids, fetch: makeGuardedFetch({ allowsPrivate }) }
-    const loops = [startOrchestrator({ ...all, actions }), startCallLoop(all), startWebhookLoop({ ...all, keptDays })]
-    return { fetch: opsRoutes(parts).fetch, stop: async () => void (await Promise.all(loops.map(loop => loop.stop()))) }
+    const snapshots = await openSnapshots(parts.config, parts.log)
+    const turns = startOrchestrator({ ...all, actions, snapshots })
+    const loops = [turns, startCallLoop(all), startWebhookLoop({ ...all, keptDays })]
+    return {
+      fetch: opsRoutes(parts).fetch,
+      async stop() {
+        await Promise.all(loops.map(loop => loop.stop()))
+        await snapshots.close()
+      },
+    }
   },
   async analytics(parts) {
     return { fetch: opsRoutes(parts).fetch, stop: async () => undefined }
@@ -202,6 +212,12 @@ async function openShared(
   const bus = makeRedisBus(config.REDIS_URL, log)
   const gate = makeRedisGate(config.REDIS_URL, log)
   return { bus, gate, redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected') }
+}
+
+async function openSnapshots(config: Config, log: Log): Promise<StateSnapshots> {
+  if (config.REDIS_URL === undefined) return makeMemorySnapshots(systemClock)
+  const { makeRedisSnapshots } = await import('./stores/redis/state-snapshots.ts')
+  return makeRedisSnapshots(config.REDIS_URL, log)
 }
 
 function makeHealth(

@@ -33,7 +33,10 @@ export type Claimed = {
   readonly bot_id: string
   readonly via_bot_id: string | null
   readonly customer_id: string
+  /** What the row holds; where that is behind, see `withStates`. */
   readonly state: ConversationState | null
+  readonly seq: number
+  readonly unfolded: number
   readonly provider: string | null
   readonly flow_id: string | null
   readonly published_version: number | null
@@ -58,6 +61,8 @@ const claimedRow = {
   via_bot_id: nullable('uuid'),
   customer_id: 'uuid',
   state: nullableJson<ConversationState>(),
+  seq: 'int8',
+  unfolded: 'int4',
   provider: nullable('text'),
   flow_id: nullable('uuid'),
   published_version: nullable('int4'),
@@ -72,7 +77,8 @@ const claimedRow = {
   customer_opted_out: 'bool',
 } as const
 
-const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.via_bot_id, c.customer_id, c.state, b.provider, b.flow_id, f.published_version, b.other_flows,
+const claimedColumns = `c.tenant_id, c.id, c.bot_id, c.via_bot_id, c.customer_id,
+      case when c.unfolded = 0 then c.state end as state, c.seq, c.unfolded, b.provider, b.flow_id, f.published_version, b.other_flows,
       c.window_expires_at, c.last_message_at,
       k.name as customer_name, k.phone as customer_phone, k.email as customer_email, k.variables as customer_variables,
       to_jsonb(k.tags) as customer_tags, k.opted_out_at is not null as customer_opted_out`
@@ -86,7 +92,7 @@ const publishedOf = (tenantId: string, ids: string) => `
 // One look by key for each row: a join would be planned by what the planner thinks of the tables, and some of those plans
 // read whole tables for a handful of conversations. A conversation that another process has locked is passed over.
 const lockedWithRest = (tenantId: string, conversationId: string) => `lateral (
-      select tenant_id, id, bot_id, via_bot_id, customer_id, state, window_expires_at, last_message_at from conversations
+      select tenant_id, id, bot_id, via_bot_id, customer_id, state, seq, unfolded, window_expires_at, last_message_at from conversations
       where tenant_id = ${tenantId} and id = ${conversationId}
       for no key update skip locked) c
     cross join lateral (

@@ -1,10 +1,12 @@
 import type { InboundContent, OutboundContent } from '../flow/content.ts'
 import type { ConversationState, Run } from '../flow/state.ts'
+import type { StoredEvent } from '../flow/upcast.ts'
 import { firstId, lastId } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { firstRows, ifGiven } from '../stores/postgres/list-sql.ts'
 import { json, nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
+import { stateOf, unfoldedEvents } from './conversation-states.ts'
 import type { MessageError } from './status.ts'
 
 export const conversationStatuses = ['bot', 'waiting', 'agent', 'closed'] as const
@@ -49,6 +51,7 @@ const row = {
   status: 'text',
   waiting_since: nullable('timestamptz'),
   state: nullableJson<ConversationState>(),
+  unfolded_events: nullableJson<readonly StoredEvent[]>(),
   window_expires_at: nullable('timestamptz'),
   last_message_at: 'timestamptz',
   created_at: 'timestamptz',
@@ -57,7 +60,7 @@ const row = {
 const columns = `c.id, c.bot_id, c.via_bot_id, c.customer_id, p.name as customer_name, p.phone as customer_phone, c.seller_id,
   (select count(*)::int from inbox i
     where i.tenant_id = c.tenant_id and i.conversation_id = c.id and i.failed_reason is not null) as problems,
-  c.status, c.waiting_since, c.state, c.window_expires_at, c.last_message_at, c.created_at,
+  c.status, c.waiting_since, c.state, ${unfoldedEvents('c')} as unfolded_events, c.window_expires_at, c.last_message_at, c.created_at,
   (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_micros`
 
 const pageParams = [
@@ -205,11 +208,11 @@ function shown(stored: RowOf<typeof row>): Conversation {
     problems,
     status,
     waiting_since,
-    state,
     window_expires_at,
     last_message_at,
     created_at,
   } = stored
+  const state = stateOf(stored)
   return {
     ...{ id, bot_id, via_bot_id, customer_id },
     customer: { id: customer_id, name: stored.customer_name, phone: stored.customer_phone },

@@ -1,9 +1,11 @@
 import { unknownBusiness } from '../flow/business.ts'
 import type { FlowLibrary } from '../flow/library.ts'
-import { type ConversationState, initialState } from '../flow/state.ts'
+import type { ConversationState } from '../flow/state.ts'
 import { step } from '../flow/step.ts'
+import type { StoredEvent } from '../flow/upcast.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
+import { stateOf, unfoldedEvents } from './conversation-states.ts'
 import { saveTurns } from './save-turns.ts'
 
 // Conversations first, then customers, each in the order of their ids: a turn that makes an order, or opens the next
@@ -69,8 +71,14 @@ const moveConsents = statement({
 const lockRivals = statement({
   name: 'merge_lock_rivals',
   params: ['tenant_id', 'from_id', 'into_id'],
-  row: { id: 'uuid', bot_id: 'uuid', state: nullableJson<ConversationState>() },
-  sql: `select c.id, c.bot_id, c.state from conversations c
+  row: {
+    id: 'uuid',
+    bot_id: 'uuid',
+    state: nullableJson<ConversationState>(),
+    unfolded_events: nullableJson<readonly StoredEvent[]>(),
+  },
+  sql: `select c.id, c.bot_id, c.state, ${unfoldedEvents('c')} as unfolded_events
+    from conversations c
     where c.tenant_id = $1 and c.customer_id = $2 and c.status <> 'closed' and exists (
       select from conversations o
       where o.tenant_id = $1 and o.customer_id = $3 and o.bot_id = c.bot_id and o.status <> 'closed')
@@ -151,7 +159,7 @@ export async function mergeCustomer(
   const both = { tenant_id: tenantId, from_id: fromId, into_id: intoId }
   const rivals = await tx.run(lockRivals, both)
   const turns = rivals.map(rival => {
-    const before = rival.state ?? initialState
+    const before = stateOf(rival)
     const context = { ...nowhere, conversation: { id: rival.id, bot_id: rival.bot_id }, now: Date.now() }
     const { state, events } = step(noFlows, before, { kind: 'close', reason: 'merged' }, context)
     return {

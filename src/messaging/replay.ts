@@ -1,10 +1,11 @@
 import type { InboundContent, OutboundContent } from '../flow/content.ts'
 import type { HistoricEvent } from '../flow/replay-history.ts'
-import { type ConversationState, initialState } from '../flow/state.ts'
-import { foldStored } from '../flow/upcast.ts'
+import type { ConversationState } from '../flow/state.ts'
+import { foldStored, type StoredEvent } from '../flow/upcast.ts'
 import { lastId } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
+import { stateOf, unfoldedEvents } from './conversation-states.ts'
 
 const conversationRow = {
   id: 'uuid',
@@ -17,10 +18,11 @@ const conversationRow = {
   customer_name: 'text',
   customer_phone: nullable('text'),
   state: nullableJson<ConversationState>(),
+  unfolded_events: nullableJson<readonly StoredEvent[]>(),
 } as const
 
 /** Whose conversation it is. `bot_name` and `provider` are null where the bot was removed. */
-export type ReplayedConversation = Omit<RowOf<typeof conversationRow>, 'state'>
+export type ReplayedConversation = Omit<RowOf<typeof conversationRow>, 'state' | 'unfolded_events'>
 
 /** A conversation from its first event, what was said, the state its events fold to, and the state that is stored. */
 export type History = {
@@ -38,7 +40,7 @@ const findConversation = statement({
   params: ['id'],
   row: conversationRow,
   sql: `select c.id, c.tenant_id, t.name as tenant_name, c.bot_id, b.name as bot_name, b.provider, c.customer_id,
-      k.name as customer_name, k.phone as customer_phone, c.state
+      k.name as customer_name, k.phone as customer_phone, c.state, ${unfoldedEvents('c')} as unfolded_events
     from conversations c
     join tenants t on t.id = c.tenant_id
     join customers k on k.tenant_id = c.tenant_id and k.id = c.customer_id
@@ -78,7 +80,7 @@ const findRecent = statement({
 export async function readHistory(tx: Transaction, conversationId: string): Promise<History | undefined> {
   const [found] = await tx.run(findConversation, { id: conversationId })
   if (found === undefined) return undefined
-  const { state, ...conversation } = found
+  const { state, unfolded_events, ...conversation } = found
   const key = { tenant_id: found.tenant_id, conversation_id: conversationId }
   const [rows, messages] = await Promise.all([tx.run(readEvents, key), tx.run(readMessages, key)])
   const events = rows.map(({ at, ...event }) => ({ ...event, at: at.getTime() }))
@@ -88,7 +90,7 @@ export async function readHistory(tx: Transaction, conversationId: string): Prom
     received: new Map(messages.flatMap(({ id, received }) => (received === null ? [] : [[id, received] as const]))),
     sent: new Map(messages.flatMap(({ id, sent }) => (sent === null ? [] : [[id, sent] as const]))),
     folded: foldStored(events),
-    stored: state ?? initialState,
+    stored: stateOf({ state, unfolded_events }),
   }
 }
 

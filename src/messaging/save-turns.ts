@@ -4,6 +4,8 @@ import type { ConversationState } from '../flow/state.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
+import type { Snapshot, SnapshotKey } from '../stores/state-snapshots.ts'
+import { unfoldedAfter } from './conversation-states.ts'
 
 /** A conversation, by its two keys. */
 export type ConversationKey = { readonly tenantId: string; readonly conversationId: string }
@@ -14,6 +16,8 @@ export type Turn = ConversationKey & {
   readonly state: ConversationState
   /** The `seq` before the first event. */
   readonly seqBefore: number
+  /** The state before, and how many events the stored one is behind it; where it is not said, the new one is written. */
+  readonly before?: { readonly state: ConversationState; readonly unfolded: number }
   readonly events: readonly ConversationEvent[]
   /** In the order to send them. */
   readonly sends: readonly {
@@ -108,31 +112,37 @@ const releaseInbox = statement({
 
 const updateConversations = statement({
   name: 'turn_update_conversations',
-  params: ['tenant_ids', 'ids', 'states', 'seqs', 'statuses', 'window_expires_ats', 'are_active', 'at'],
+  params: ['tenant_ids', 'ids', 'states', 'seqs', 'statuses', 'window_expires_ats', 'are_active', 'at', 'unfoldeds'],
   row: {},
   sql: `update conversations c
-    set state = g.state::jsonb, seq = g.seq, status = g.status,
+    set state = coalesce(g.state::jsonb, c.state), unfolded = g.unfolded, seq = g.seq, status = g.status,
       waiting_since = case when g.status = 'waiting' then coalesce(c.waiting_since, $8::timestamptz) end,
       window_expires_at = greatest(c.window_expires_at, g.window_expires_at),
       last_message_at = case when g.is_active then $8::timestamptz else c.last_message_at end
-    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bool[]) as g
-      (tenant_id, id, state, seq, status, window_expires_at, is_active)
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bool[],
+      $9::int[]) as g (tenant_id, id, state, seq, status, window_expires_at, is_active, unfolded)
     where c.tenant_id = g.tenant_id and c.id = g.id`,
 })
 
 /**
  * Writes turns of conversations that the transaction has locked: their events, messages to send, timers and states,
- * and that their mail is done. All statements go out together: one round trip for any number of turns.
+ * and that their mail is done. All statements go out together: one round trip for any number of turns. Returns the states,
+ * to be kept as snapshots once they are committed.
  */
-export async function saveTurns(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
-  await Promise.all([
+export async function saveTurns(
+  tx: Transaction,
+  turns: readonly Turn[],
+  at: Date,
+): Promise<readonly (SnapshotKey & Snapshot)[]> {
+  const [snapshots] = await Promise.all([
+    saveStates(tx, turns, at),
     saveEvents(tx, turns, at),
     saveSends(tx, turns, at),
     saveTimers(tx, turns),
     saveDone(tx, turns),
     saveHeld(tx, turns),
-    saveStates(tx, turns, at),
   ])
+  return snapshots
 }
 
 async function saveEvents(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
@@ -204,19 +214,32 @@ async function saveHeld(tx: Transaction, turns: readonly Turn[]): Promise<void> 
   })
 }
 
-async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
+async function saveStates(
+  tx: Transaction,
+  turns: readonly Turn[],
+  at: Date,
+): Promise<readonly (SnapshotKey & Snapshot)[]> {
   const changed = turns.filter(turn => turn.events.length > 0)
-  if (changed.length === 0) return
+  if (changed.length === 0) return []
+  const states = changed.map(turn => storable(turn.state))
+  const unfoldeds = changed.map(({ before, state }, index) =>
+    before === undefined ? 0 : unfoldedAfter(before, state, states[index]?.length ?? 0),
+  )
   await tx.run(updateConversations, {
     tenant_ids: changed.map(turn => turn.tenantId),
     ids: changed.map(turn => turn.conversationId),
-    states: changed.map(turn => storable(turn.state)),
+    states: states.map((state, index) => (unfoldeds[index] === 0 ? state : null)),
     seqs: changed.map(turn => turn.state.seq),
     statuses: changed.map(turn => turn.state.status),
     window_expires_ats: changed.map(turn => windowEnd(turn.lastInboundAt)),
     are_active: changed.map(turn => turn.lastInboundAt !== null || turn.sends.length > 0),
     at,
+    unfoldeds,
   })
+  return changed.map(({ tenantId, conversationId, state: { seq } }, index) => ({
+    ...{ tenantId, conversationId, seq },
+    state: states[index] ?? '',
+  }))
 }
 
 function windowEnd(lastInboundAt: Date | null): string | null {

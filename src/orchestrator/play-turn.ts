@@ -121,6 +121,7 @@ function newPlay({ conversation, state, mail }: Taken, tools: TurnTools): Play {
       conversationId: conversation.id,
       botId: conversation.bot_id,
       seqBefore: state.seq,
+      before: { state, unfolded: conversation.unfolded },
       events: [],
       sends: [],
       lastInboundAt: lastInboundMs === null ? null : new Date(lastInboundMs),

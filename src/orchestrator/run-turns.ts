@@ -17,6 +17,7 @@ import {
   readMail,
 } from '../messaging/claim-conversations.ts'
 import { saveConsents } from '../messaging/consent.ts'
+import { withStates } from '../messaging/conversation-states.ts'
 import { postToInbox } from '../messaging/inbox.ts'
 import { makeBusinessLoader } from '../messaging/load-businesses.ts'
 import { makeFlowLoader } from '../messaging/load-flows.ts'
@@ -27,6 +28,7 @@ import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
+import type { StateSnapshots } from '../stores/state-snapshots.ts'
 import { versionsNamedBy } from './input-of-mail.ts'
 import { type Performed, type Played, playTurn, type Taken, type TurnTools } from './play-turn.ts'
 
@@ -42,12 +44,20 @@ export type TurnOptions = {
   readonly log: Log
   readonly metrics: Metrics
   readonly actions: ReadonlyMap<string, Action>
+  /** Without them, states that are behind are folded each time. */
+  readonly snapshots?: StateSnapshots
+  /** Fewer than `turnsBatchMax`, for a bench. */
+  readonly batchMax?: number
 }
 
-/** Turns that were written, and when. */
-type Saved = { readonly turns: readonly Played[]; readonly at: Date }
+/** Turns that were written, and when; the states that they left. */
+type Saved = {
+  readonly turns: readonly Played[]
+  readonly at: Date
+  readonly states: Awaited<ReturnType<typeof saveTurns>>
+}
 
-const nothing: Saved = { turns: [], at: new Date(0) }
+const nothing: Saved = { turns: [], at: new Date(0), states: [] }
 
 /** Whose actions a turn performs: in a batch only those that write nothing, so that one flow's write cannot hold up the others. */
 type Company = 'batch' | 'alone'
@@ -64,7 +74,7 @@ export type TurnRunner = {
  * goes alone.
  */
 export function makeTurnRunner(options: TurnOptions): TurnRunner {
-  const { database, bus, feed, clock, ids, log, metrics, actions } = options
+  const { database, bus, feed, clock, ids, log, metrics, actions, snapshots, batchMax = turnsBatchMax } = options
   const flows = makeFlowLoader(metrics)
   const businesses = makeBusinessLoader(bus)
   const cursor = newTenantCursor()
@@ -73,7 +83,7 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
     let claimed: Claimed[] = []
     try {
       const { postponed, saved } = await database.transaction({ role: 'worker' }, async tx => {
-        claimed = await claimConversations(tx, cursor, turnsBatchMax)
+        claimed = await claimConversations(tx, cursor, batchMax)
         return claimed.length === 0 ? { postponed: [], saved: nothing } : await runTogether(tx, claimed)
       })
       if (claimed.length > 0) tellOf(saved)
@@ -104,7 +114,8 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
   }
 
   /** Once it is committed. */
-  function tellOf({ turns, at }: Saved): void {
+  function tellOf({ turns, at, states }: Saved): void {
+    snapshots?.putMany(states)
     tellOfTurns(feed, turns, at)
     bus.publish('outbox')
     if (turns.some(turn => turn.calls.length > 0)) bus.publish('calls')
@@ -114,10 +125,10 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
     let taken: { readonly conversation: Claimed; readonly row: Mail | undefined } | undefined
     try {
       const saved = await database.transaction({ role: 'worker' }, async tx => {
-        const conversation = await claimConversation(tx, key)
-        if (conversation === undefined) return nothing
-        const all = await takeMail(tx, [conversation], { mailMax: 1 })
-        taken = { conversation, row: all[0]?.mail[0] }
+        const claimed = await claimConversation(tx, key)
+        if (claimed === undefined) return nothing
+        const all = await takeMail(tx, [claimed], { mailMax: 1 })
+        taken = { conversation: all[0]?.conversation ?? claimed, row: all[0]?.mail[0] }
         const played = await playAll(tx, all, 'alone')
         return await save(
           tx,
@@ -155,7 +166,8 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
     claimed: readonly Claimed[],
     max: { readonly mailMax?: number } = {},
   ): Promise<Taken[]> {
-    const taken = claimed.map(conversation => ({ conversation, state: conversation.state ?? initialState }))
+    const current = await withStates(tx, snapshots, claimed)
+    const taken = current.map(conversation => ({ conversation, state: conversation.state ?? initialState }))
     const waiting = taken.flatMap(({ conversation, state }) => (isAwaitingAction(state) ? [conversation] : []))
     const mail = await readMail(tx, claimed, { waiting, ...max })
     return taken.map(one => ({ ...one, mail: mail.get(one.conversation.id) ?? [] }))
@@ -209,7 +221,7 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
 
   async function save(tx: Transaction, turns: readonly Played[]): Promise<Saved> {
     const at = new Date(clock.now())
-    await saveTurns(
+    const states = await saveTurns(
       tx,
       turns.map(one => one.turn),
       at,
@@ -225,7 +237,7 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
     for (const { turn, movedIds } of turns)
       if (movedIds.length > 0) await moveToOpenConversation(tx, turn, movedIds, ids.next())
     metrics.turns.inc({ outcome: 'done' }, turns.length)
-    return { turns, at }
+    return { turns, at, states }
   }
 
   return { runBatch, close: () => businesses.close() }

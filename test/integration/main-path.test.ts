@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
-import { foldEvents, initialState } from '../../src/flow/state.ts'
+import { foldEvents } from '../../src/flow/state.ts'
+import { stateOf, unfoldedEvents } from '../../src/messaging/conversation-states.ts'
 import { type Installation, startInstallation, until } from '../support/installation.ts'
 import { echoFlow } from '../support/seed.ts'
 
@@ -183,12 +184,14 @@ test('two customers who turn out to be one are merged, and their later messages 
 
 test('the state of every conversation is the fold of its events', async () => {
   await shop.settled()
-  const conversations = await shop.admin`select id, state from conversations`
+  const conversations = await shop.admin.unsafe(
+    `select id, state, ${unfoldedEvents('c')} as unfolded_events from conversations c`,
+  )
   expect(conversations.length).toBeGreaterThan(4)
-  for (const { id, state } of conversations) {
+  for (const { id, ...stored } of conversations) {
     const events =
       await shop.admin`select type, data from conversation_events where conversation_id = ${id} order by seq`
-    expect(foldEvents(events)).toEqual(state ?? initialState)
+    expect(foldEvents(events)).toEqual(stateOf(stored))
   }
 })
 

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { startEmulator } from '../../emulator/emulator.ts'
 import type { ConversationEvent } from '../../src/flow/events.ts'
-import { foldEvents, initialState } from '../../src/flow/state.ts'
+import { foldEvents } from '../../src/flow/state.ts'
+import { stateOf, unfoldedEvents } from '../../src/messaging/conversation-states.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
 import { startEmbeddedPostgres } from '../../src/stores/postgres/embedded.ts'
 import { registerNumber } from '../support/installation.ts'
@@ -86,7 +87,9 @@ test(`kill -9 at ${rounds} random moments (seed ${seed}): no message is lost, no
     await server.stop()
 
     const found = await inDatabase(async admin => {
-      const conversations = await admin`select id, state from conversations`
+      const conversations = await admin.unsafe(
+        `select id, state, ${unfoldedEvents('c')} as unfolded_events from conversations c`,
+      )
       const events: Event[] =
         await admin`select conversation_id, type, data from conversation_events order by conversation_id, seq`
       return {
@@ -124,7 +127,7 @@ test(`kill -9 at ${rounds} random moments (seed ${seed}): no message is lost, no
     expect(outOfOrder(sent)).toEqual([])
     const byConversation = Map.groupBy(found.events, event => event.conversation_id)
     const different = found.conversations.filter(
-      ({ id, state }) => !isDeepStrictEqual(foldEvents(byConversation.get(id) ?? []), state ?? initialState),
+      ({ id, ...stored }) => !isDeepStrictEqual(foldEvents(byConversation.get(id) ?? []), stateOf(stored)),
     )
     expect(found.conversations.length).toBe(rounds * customersPerRound)
     expect(different).toEqual([])
