@@ -4,6 +4,7 @@ import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, type RowOf, statement } from '../stores/postgres/statement.ts'
 import { type BotConfig, maskConfig, type ProviderName, providerNames, readConfig } from './bot-config.ts'
 import { type BotRefused, refuseBot } from './refuse-bot.ts'
+import { statusTimes } from './status-times.ts'
 
 const columnsOf = (bot: string) => `${bot}.id, ${bot}.name, ${bot}.provider, ${bot}.config, ${bot}.flow_id,
     to_jsonb(${bot}.flow_ids) as flow_ids, ${bot}.fallback_bot_id, ${bot}.read_receipts, ${bot}.status, ${bot}.status_reason,
@@ -121,7 +122,8 @@ const failQueued = statement({
       delete from outbox where tenant_id = $1 and bot_id = $2 and state = 'queued' returning conversation_id, id
     )
     update messages m set status = 'failed',
-      error = '{"code": "bot_deleted", "message": "The bot was deleted before this was sent."}'
+      error = '{"code": "bot_deleted", "message": "The bot was deleted before this was sent."}',
+        ${statusTimes("'failed'", 'now()')}
     from gone
     where m.tenant_id = $1 and m.conversation_id = gone.conversation_id and m.id = gone.id and m.status = 'queued'`,
 })

@@ -110,7 +110,7 @@ const moveMail = statement({
   params: ['tenant_id', 'closed_id', 'ids', 'open_id'],
   row: {},
   sql: `with message as (
-      update messages set conversation_id = $4
+      update messages set conversation_id = $4, tx = default
       where tenant_id = $1 and conversation_id = $2 and id = any ($3::uuid[]))
     update inbox set conversation_id = $4 where tenant_id = $1 and conversation_id = $2 and id = any ($3::uuid[])`,
 })

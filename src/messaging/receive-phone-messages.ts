@@ -49,8 +49,9 @@ const storeMessages = statement({
   params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'provider_message_ids', 'contents', 'provider_ats'],
   row: { id: 'uuid', created_at: 'timestamptz' },
   sql: `insert into messages (tenant_id, conversation_id, id, bot_id, direction, source, content, status,
-      provider_message_id, provider_at)
-    select tenant_id, conversation_id, id, bot_id, 'outbound', 'phone', content::jsonb, 'sent', provider_message_id, provider_at
+      provider_message_id, provider_at, sent_at)
+    select tenant_id, conversation_id, id, bot_id, 'outbound', 'phone', content::jsonb, 'sent', provider_message_id, provider_at,
+      provider_at
     from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
       as g (tenant_id, conversation_id, id, bot_id, provider_message_id, content, provider_at)
     order by tenant_id, bot_id, provider_message_id

@@ -10,6 +10,7 @@ import {
   type StatusChange,
   statusChange,
 } from './status.ts'
+import { statusTimes } from './status-times.ts'
 
 /** What a provider reports of one outbound message. */
 export type InboundStatus = {
@@ -87,7 +88,8 @@ const raiseMessages = statement({
   row: {},
   sql: `update messages m
     set status = g.status, error = g.error::jsonb, provider_at = g.provider_at,
-      provider_message_id = coalesce(m.provider_message_id, g.provider_message_id)
+      provider_message_id = coalesce(m.provider_message_id, g.provider_message_id),
+      ${statusTimes('g.status', 'g.provider_at')}
     from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]) as g
       (tenant_id, conversation_id, id, status, error, provider_message_id, provider_at)
     where m.tenant_id = g.tenant_id and m.conversation_id = g.conversation_id and m.id = g.id`,

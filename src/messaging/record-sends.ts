@@ -3,6 +3,7 @@ import { nullableJson, type RowOf, statement } from '../stores/postgres/statemen
 import { changeOutbox, endOutbox, keyColumns, type OutboxChange, type OutboxKey } from './outbox.ts'
 import { lockProviderIds, type ProviderId } from './provider-id-locks.ts'
 import { type MessageError, type StatusChange, statusChange } from './status.ts'
+import { statusTimes } from './status-times.ts'
 
 /** How a try to send ended; `row` is what becomes of the outbox row, null when it has ended. */
 export type SendRecord = OutboxKey & {
@@ -52,7 +53,8 @@ const markMessages = statement({
       update messages m
       set status = case when m.status in ('queued', 'unknown') then g.status else m.status end,
         error = case when m.status in ('queued', 'unknown') then g.error::jsonb else m.error end,
-        provider_message_id = coalesce(m.provider_message_id, g.provider_message_id)
+        provider_message_id = coalesce(m.provider_message_id, g.provider_message_id),
+        ${statusTimes('g.status', 'now()')}
       from (
         select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[]) as u
           (tenant_id, conversation_id, id, status, error, provider_message_id)
@@ -68,7 +70,8 @@ const raiseEarly = statement({
   name: 'send_raise_early',
   params: ['tenant_ids', 'conversation_ids', 'ids'],
   row: resultRow,
-  sql: `update messages m set status = s.status, error = s.error, provider_at = s.provider_at
+  sql: `update messages m set status = s.status, error = s.error, provider_at = s.provider_at,
+        ${statusTimes('s.status', 's.provider_at')}
     from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g (tenant_id, conversation_id, id)
     join messages k using (tenant_id, conversation_id, id)
     cross join lateral (

@@ -13,8 +13,8 @@ const insertMessage = statement({
   params: ['tenant_id', 'conversation_id', 'id', 'bot_id', 'content', 'window_expires_at', 'urgency', 'source'],
   row: { created_at: 'timestamptz' },
   sql: `with message as (
-      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, source)
-      values ($1, $2, $3, $4, 'outbound', $5::text::jsonb, 'queued', $8)
+      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, source, tx)
+      values ($1, $2, $3, $4, 'outbound', $5::text::jsonb, 'queued', $8, null)
     ), seen as (
       update conversations set last_message_at = now(), window_expires_at = greatest(window_expires_at, $6)
       where tenant_id = $1 and id = $2
