@@ -93,6 +93,12 @@ async function seed(t: string): Promise<void> {
   await admin`insert into analytics_rollups (tenant_id, hour, bot_id, log_type, key, count, sum, buckets)
     values (${t}, now(), ${bot}, 'inbound', '', 1, 0, '{}')`
   await admin`insert into analytics_dirty_hours (hour, tenant_id, mark) values (now(), ${t}, 1)`
+  await admin`insert into gone_conversations (tenant_id, id) values (${t}, ${uuids.next()})`
+  await admin`insert into erasures (tenant_id, id, customer_id, actor_kind, actor_id, subject)
+    values (${t}, ${uuids.next()}, ${uuids.next()}, 'user', ${user}, '')`
+  await admin`insert into suppressions (tenant_id, hash, erasure_id, opted_out_at)
+    values (${t}, 'h', ${uuids.next()}, now())`
+  await admin`insert into suppression_keys (tenant_id, key_id, sealed) values (${t}, '', '')`
 }
 
 async function tenantTables(): Promise<string[]> {
@@ -103,13 +109,36 @@ async function tenantTables(): Promise<string[]> {
 }
 
 /** Nothing in them is ever changed or deleted by a request. */
-const appendedTo: ReadonlySet<string> = new Set(['audit_log', 'consents'])
-/** Of the bridge to WhatsApp Web: no request has anything to do with them. */
-const ofTheBridge: ReadonlySet<string> = new Set([
+const appendedTo: ReadonlySet<string> = new Set(['audit_log', 'consents', 'erasures', 'suppression_keys'])
+/** Of the bridge to WhatsApp Web, and of the cleaner: no request has anything to do with them. */
+const unseen: ReadonlySet<string> = new Set([
   'provider_sessions',
   'provider_session_keys',
   'provider_session_events',
+  'gone_conversations',
 ])
+/** Those in which something grows too old. */
+const cleaned: readonly string[] = [
+  'analytics_rollups',
+  'audit_log',
+  'calls',
+  'conversation_events',
+  'conversations',
+  'erasures',
+  'gone_conversations',
+  'ignored_webhooks',
+  'inbox',
+  'media',
+  'message_statuses',
+  'messages',
+  'orders',
+  'outbox',
+  'own_message_ids',
+  'provider_memo',
+  'refresh_tokens',
+  'timers',
+  'user_invites',
+]
 const seenByAuth: readonly string[] = ['users', 'refresh_tokens', 'user_invites', 'api_keys']
 
 /** Runs one statement as a request would, and rolls it back. A refusal is its SQLSTATE. */
@@ -139,9 +168,9 @@ test('every table holds rows of both tenants', async () => {
 test('the transaction of a tenant sees, changes and deletes its own rows only, in every table', async () => {
   for (const table of await tenantTables()) {
     const seen = await as('dashoffice_app', ours, `select distinct tenant_id from ${table}`)
-    expect([table, seen]).toEqual([table, ofTheBridge.has(table) ? '42501' : [{ tenant_id: ours }]])
+    expect([table, seen]).toEqual([table, unseen.has(table) ? '42501' : [{ tenant_id: ours }]])
     const where = `where tenant_id = '${theirs}' returning 1`
-    const nothing = appendedTo.has(table) || ofTheBridge.has(table) ? '42501' : []
+    const nothing = appendedTo.has(table) || unseen.has(table) ? '42501' : []
     expect(await as('dashoffice_app', ours, `update ${table} set tenant_id = tenant_id ${where}`)).toEqual(nothing)
     expect(await as('dashoffice_app', ours, `delete from ${table} ${where}`)).toEqual(nothing)
   }
@@ -170,7 +199,7 @@ test('without a tenant, and without a role, there are no rows', async () => {
   for (const table of [...(await tenantTables()), 'tenants'])
     expect([table, await as('dashoffice_app', '', `select 1 from ${table}`)]).toEqual([
       table,
-      ofTheBridge.has(table) ? '42501' : [],
+      unseen.has(table) ? '42501' : [],
     ])
 })
 
@@ -184,4 +213,27 @@ test('who logs people in sees users, their tokens, invitations and keys, and not
 test('who works for all tenants sees neither users nor tokens, keys and the audit log', async () => {
   for (const table of [...seenByAuth, 'audit_log'])
     expect(await as('dashoffice_worker', '', `select 1 from ${table}`)).toBe('42501')
+})
+
+test('who removes what is too old sees the tables where something is, and adds to none of them', async () => {
+  const seen: string[] = []
+  for (const table of await tenantTables())
+    if (Array.isArray(await as('dashoffice_cleaner', '', `select 1 from ${table}`))) seen.push(table)
+  expect(seen).toEqual([...cleaned])
+  for (const table of seen.filter(name => name !== 'gone_conversations')) {
+    const added = `insert into ${table} (tenant_id) select tenant_id from ${table}`
+    expect([table, await as('dashoffice_cleaner', '', added)]).toEqual([table, '42501'])
+  }
+})
+
+test('who hands a tenant out, or erases it, sees all of its rows in every table, and none of another', async () => {
+  for (const table of await tenantTables()) {
+    const distinct = `select distinct tenant_id from ${table}`
+    expect([table, await as('dashoffice_privacy', ours, distinct)]).toEqual([table, [{ tenant_id: ours }]])
+    expect([table, await as('dashoffice_privacy', '', distinct)]).toEqual([table, []])
+    const where = `where tenant_id = '${theirs}' returning 1`
+    expect(await as('dashoffice_privacy', ours, `update ${table} set tenant_id = tenant_id ${where}`)).toEqual([])
+    expect(await as('dashoffice_privacy', ours, `delete from ${table} ${where}`)).toEqual([])
+  }
+  expect(await as('dashoffice_privacy', ours, 'select id from tenants')).toEqual([{ id: ours }])
 })

@@ -31,9 +31,13 @@ const keepalives = { tcp_keepalives_idle: 30, tcp_keepalives_interval: 10, tcp_k
 
 /**
  * What a transaction may see. `app`: the rows of one tenant (what a request does). `worker`: the rows of every tenant
- * in the tables that claiming and batching need. `auth`: users, tokens and keys, to find out who asks.
+ * in the tables that claiming and batching need. `auth`: users, tokens and keys, to find out who asks. `cleaner`: the rows
+ * of every tenant in the tables in which something grows too old. `privacy`: all rows of one tenant, those that no request
+ * may change or see among them, to hand them out or to erase them.
  */
-export type Scope = { readonly role: 'app'; readonly tenantId: string } | { readonly role: 'worker' | 'auth' }
+export type Scope =
+  | { readonly role: 'app' | 'privacy'; readonly tenantId: string }
+  | { readonly role: 'worker' | 'auth' | 'cleaner' }
 
 /** An open transaction: runs named statements in order. Calls that are not awaited one by one share round trips. */
 export type Transaction = {
@@ -140,7 +144,7 @@ export function connect(
 
 /** Sent ahead of the first statement, on the same round trip. Without it the transaction would see no rows at all. */
 function takeRole(sql: SQL, scope: Scope): Promise<unknown> {
-  const tenantId = scope.role === 'app' ? scope.tenantId : ''
+  const tenantId = 'tenantId' in scope ? scope.tenantId : ''
   const query = sql.unsafe("select set_config('role', $1, true), set_config('app.tenant_id', $2, true)", [
     `dashoffice_${scope.role}`,
     tenantId,

@@ -1,4 +1,4 @@
-import { type Database, sqlState, type Transaction } from './database.ts'
+import { type Database, type Scope, sqlState, type Transaction } from './database.ts'
 
 /** Thrown in a transaction where nothing is wrong with it: another one stood in the way. */
 export class TryAgain extends Error {
@@ -17,10 +17,11 @@ export async function inTenant<T>(
   database: Database,
   tenantId: string,
   work: (tx: Transaction) => Promise<T>,
+  role: Extract<Scope, { tenantId: string }>['role'] = 'app',
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await database.transaction({ role: 'app', tenantId }, work)
+      return await database.transaction({ role, tenantId }, work)
     } catch (error) {
       if (tries >= triesMax || !isPassing(error)) throw error
     }

@@ -69,7 +69,8 @@ test('an owner who is no superuser and inherits nothing migrates too, and a conv
   const [role, tenant, lost] = [`owner_${crypto.randomUUID()}`, crypto.randomUUID(), crypto.randomUUID()]
   const database = `test_${crypto.randomUUID().replaceAll('-', '')}`
   await admin.unsafe(`create role "${role}" login nosuperuser noinherit createrole password 'owner'`)
-  await admin.unsafe(`grant dashoffice_app, dashoffice_worker, dashoffice_auth to "${role}" with admin option`)
+  const roles = ['app', 'worker', 'auth', 'cleaner', 'privacy'].map(name => `dashoffice_${name}`)
+  await admin.unsafe(`grant ${roles.join(', ')} to "${role}" with admin option`)
   await admin.unsafe(`create database ${database} owner "${role}"`)
   const owner = connect({ ...created.connection, database, user: role, password: 'owner' }, 1)
   const migrations = readMigrations()
