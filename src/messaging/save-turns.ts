@@ -53,14 +53,15 @@ const appendEvents = statement({
 
 const queueMessages = statement({
   name: 'turn_queue_messages',
-  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents', 'at', 'are_consent'],
+  params: ['tenant_ids', 'conversation_ids', 'ids', 'bot_ids', 'contents', 'at', 'are_consent', 'reply_to_ats'],
   row: {},
   sql: `with given as (
-      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $7::bool[]) as g
-        (tenant_id, conversation_id, id, bot_id, content, consent)
+      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $7::bool[], $8::timestamptz[]) as g
+        (tenant_id, conversation_id, id, bot_id, content, consent, reply_to_at)
     ), message as (
-      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, created_at)
-      select tenant_id, conversation_id, id, bot_id, 'outbound', content::jsonb, 'queued', $6::timestamptz from given
+      insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status, created_at, reply_to_at, tx)
+      select tenant_id, conversation_id, id, bot_id, 'outbound', content::jsonb, 'queued', $6::timestamptz, reply_to_at, null
+      from given
     )
     insert into outbox (tenant_id, conversation_id, id, bot_id, consent)
     select tenant_id, conversation_id, id, bot_id, consent from given`,
@@ -162,7 +163,7 @@ async function saveEvents(tx: Transaction, turns: readonly Turn[], at: Date): Pr
 }
 
 async function saveSends(tx: Transaction, turns: readonly Turn[], at: Date): Promise<void> {
-  const rows = turns.flatMap(turn => turn.sends.map(send => ({ turn, send })))
+  const rows = turns.flatMap(turn => turn.sends.map((send, index) => ({ turn, send, isFirst: index === 0 })))
   if (rows.length === 0) return
   await tx.run(queueMessages, {
     tenant_ids: rows.map(row => row.turn.tenantId),
@@ -172,6 +173,7 @@ async function saveSends(tx: Transaction, turns: readonly Turn[], at: Date): Pro
     contents: rows.map(row => storable(row.send.content)),
     at,
     are_consent: rows.map(row => row.send.isConsent),
+    reply_to_ats: rows.map(({ turn, isFirst }) => (isFirst ? (turn.lastInboundAt?.toISOString() ?? null) : null)),
   })
 }
 
