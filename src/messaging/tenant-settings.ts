@@ -4,6 +4,7 @@ import { TEXT_LENGTH_MAX } from '../flow/limits.ts'
 import { foldWords } from '../flow/words.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, statement } from '../stores/postgres/statement.ts'
+import { retention } from './retention.ts'
 
 // How a business wants to talk: in which language, when it is open, by which words, how long a customer waits for a person.
 
@@ -106,6 +107,8 @@ export const settingsEntries = {
   texts: v.strictObject(each(textKinds, text)),
   /** How long a customer waits for a person to take the conversation, and for one who has it to answer. */
   handoff: v.strictObject({ waiting_timeout: v.optional(patience), agent_timeout: v.optional(patience) }),
+  /** How long is kept what is over. */
+  retention,
 }
 
 const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
@@ -123,6 +126,7 @@ export const settingsDefault: TenantSettings = {
   words: {},
   texts: {},
   handoff: {},
+  retention: {},
 }
 
 const selectOne = statement({

@@ -20,6 +20,7 @@ test('are those of a shop that said nothing yet, until they are changed', async 
     words: {},
     texts: {},
     handoff: {},
+    retention: {},
   })
   const hours = {
     mon: [
@@ -75,6 +76,12 @@ test.each([
   [{ texts: { stopped: ' ' } }, 'texts.stopped'],
   [{ handoff: { waiting_timeout: '10s' } }, 'handoff.waiting_timeout'],
   [{ handoff: { agent_timeout: '40d' } }, 'handoff.agent_timeout'],
+  [{ retention: { conversations_days: 6 } }, 'retention.conversations_days'],
+  [{ retention: { audit_days: 29 } }, 'retention.audit_days'],
+  [{ retention: { logs_days: 0 } }, 'retention.logs_days'],
+  [{ retention: { reports_days: 30.5 } }, 'retention.reports_days'],
+  [{ retention: { conversations_days: 3_651 } }, 'retention.conversations_days'],
+  [{ retention: { customers_days: 30 } }, 'retention.customers_days'],
   [{ colour: 1 }, 'colour'],
 ])('%j is refused, and the field named', async (body, field) => {
   const as = await gateway.addCaller()

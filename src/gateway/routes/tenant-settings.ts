@@ -65,6 +65,12 @@ const entries = {
     },
     settingsEntries.handoff,
   ),
+  retention: v.pipe(
+    settingsEntries.retention,
+    v.description(
+      'Days that are kept: conversations since they were closed, with messages and files, the audit log, logs and analytics events, reports. Null: as long as there is the tenant; logs as long as the installation says, at most',
+    ),
+  ),
 }
 
 const settings = named('TenantSettings', v.strictObject(entries))
