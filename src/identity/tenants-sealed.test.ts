@@ -99,6 +99,10 @@ async function seed(t: string): Promise<void> {
   await admin`insert into suppressions (tenant_id, hash, erasure_id, opted_out_at)
     values (${t}, 'h', ${uuids.next()}, now())`
   await admin`insert into suppression_keys (tenant_id, key_id, sealed) values (${t}, '', '')`
+  const report = uuids.next()
+  await admin`insert into reports (tenant_id, id, kind, starts_on, period_start, period_end, time_zone, data)
+    values (${t}, ${report}, 'daily', now(), now(), now(), 'UTC', '{}')`
+  await admin`insert into report_mails (tenant_id, report_id, address) values (${t}, ${report}, 'a@example.com')`
 }
 
 async function tenantTables(): Promise<string[]> {
@@ -136,6 +140,7 @@ const cleaned: readonly string[] = [
   'own_message_ids',
   'provider_memo',
   'refresh_tokens',
+  'reports',
   'timers',
   'user_invites',
 ]

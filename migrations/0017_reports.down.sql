@@ -1,0 +1,2 @@
+drop table report_mails;
+drop table reports;
