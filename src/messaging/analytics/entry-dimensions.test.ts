@@ -53,9 +53,15 @@ test('what happens in a flow that was called is of that one; a run that ends in 
 })
 
 test('a flow that asks for a person is known by the run that it ended, and a customer by the run there is', () => {
-  expect(keysOf([started, asked('ask'), ended('handoff'), handedOff('flow')]).at(-1)).toBe(`flow ${outer} ask`)
-  expect(keysOf([started, called, asked('in'), handedOff('customer')]).at(-1)).toBe(`customer ${inner} in`)
+  expect(keysOf([started, asked('ask'), ended('handoff'), handedOff('flow')]).at(-1)).toBe(`flow ${outer}`)
+  expect(keysOf([started, called, asked('in'), handedOff('customer')]).at(-1)).toBe(`customer ${inner}`)
   expect(keysOf([started, asked('ask'), ended('end'), handedOff('customer')]).at(-1)).toBe('customer')
+})
+
+test('a handoff step that the run stays at is named, and so is why a wait ended', () => {
+  const stays: ConversationEvent = { type: 'handed_off', data: { by: 'flow', note: '', step: 'person' } }
+  const past: ConversationEvent = { type: 'wait.ended', data: { step: 'pause', reason: 'past' } }
+  expect(keysOf([started, past, stays]).slice(1)).toEqual([`past ${outer} pause`, `flow ${outer} person`])
 })
 
 test('events of no flow have no key, but for the reason why a message was ignored', () => {

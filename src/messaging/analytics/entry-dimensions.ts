@@ -33,11 +33,12 @@ export function keyOfMessage(provider: string, code: string | null = null): stri
  * | `flow.called` | FLOW STEP that calls, and FLOW that is called |
  * | `flow.ended` | REASON, and FLOW STEP of each flow that it was in, the outermost first |
  * | `flow.failed`, `flow.revived`, and all that have a step | FLOW STEP |
- * | `handed_off` | BY, and FLOW STEP of the flow on top, where there is one |
+ * | `handed_off` | BY, FLOW on top, and the STEP that the run stays at |
+ * | `wait.ended` | REASON, and FLOW STEP |
  * | `message.ignored` | REASON |
  *
- * A STEP that is not known is left out. All others have ''; so has `conversation.opened`. `conversion` has the FLOW on
- * top, `goal.reached` its FLOW STEP.
+ * What is not there is left out. All others have ''; so has `conversation.opened`. `conversion` has the FLOW on top,
+ * `goal.reached` its FLOW STEP.
  */
 export function keyOfEvent(event: ConversationEvent, before: ConversationState): string {
   const run = before.run
@@ -53,7 +54,9 @@ export function keyOfEvent(event: ConversationEvent, before: ConversationState):
     case 'flow.ended':
       return words(event.data.reason, ...placesOf(run))
     case 'handed_off':
-      return words(event.data.by, ...placesOf(askingRun(before, event.data.by)).slice(-2))
+      return words(event.data.by, askingFlow(before, event.data.by), event.data.step)
+    case 'wait.ended':
+      return words(event.data.reason, flow, event.data.step)
     case 'message.ignored':
       return event.data.reason
     default:
@@ -71,9 +74,9 @@ function stepOf(run: Run | null, calling: string | null | undefined): string | n
   return calling === undefined ? (run?.step ?? null) : calling
 }
 
-/** A flow that asks for a person has ended by then, or stopped at a defect: it is the run before. */
-function askingRun({ run, last_run }: ConversationState, by: string): Run | null {
-  return run ?? (by === 'flow' || by === 'failure' ? last_run : null)
+/** A flow that asks for a person has mostly ended by then, or stopped at a defect: it is the run before. */
+function askingFlow({ run, last_run }: ConversationState, by: string): string | undefined {
+  return (run ?? (by === 'flow' || by === 'failure' ? last_run : null))?.frames.at(-1)?.flow_id
 }
 
 function words(...parts: readonly (string | null | undefined)[]): string {
