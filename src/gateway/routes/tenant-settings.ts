@@ -15,9 +15,10 @@ import { currency } from '../schemas.ts'
 import { body, conditional, describe, found, makeGuard, mustMatch } from '../steps.ts'
 
 const timeOfDay = { type: 'string', pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$' }
-const span = { type: 'array', prefixItems: [timeOfDay, timeOfDay], minItems: 2, maxItems: 2, items: false }
+const span = { type: 'array', items: timeOfDay, minItems: 2, maxItems: 2, description: 'From one to a later one' }
 const spans = { type: 'array', items: span, maxItems: 6 }
 const week = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].map(day => [day, spans])
+const words = { type: 'array', maxItems: 30, items: { type: 'string', minLength: 1, maxLength: 100, pattern: '\\S' } }
 const duration = {
   anyOf: [{ type: 'string', pattern: '^[1-9][0-9]{0,6}[smhd]$' }, { type: 'null' }],
   description: 'Like 30m or 2h, from 1m to 30d; null: as long as it takes',
@@ -36,6 +37,15 @@ const entries = {
       description: 'Opening hours by day of the week, in the time zone of the tenant; a day that is left out is closed',
     },
     settingsEntries.hours,
+  ),
+  words: writtenAs(
+    {
+      type: 'object',
+      properties: Object.fromEntries(['menu', 'cancel', 'agent', 'stop', 'start'].map(kind => [kind, words])),
+      additionalProperties: false,
+      description: "Instead of the language's own words for the same; each has a letter, a digit or a symbol",
+    },
+    settingsEntries.words,
   ),
   holidays: writtenAs(
     {
