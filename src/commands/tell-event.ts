@@ -52,6 +52,8 @@ export function tellEvent(event: ConversationEvent, said: Said): string | null {
       return `${event.data.step}: calls the flow ${flow(event.data)}`
     case 'flow.returned':
       return `${event.data.step}: the called flow is done`
+    case 'goal.reached':
+      return `${event.data.step}: a goal of the flow is reached`
     case 'flow.ended':
       return endedFor[event.data.reason]
     case 'flow.failed':

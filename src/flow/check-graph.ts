@@ -3,9 +3,9 @@ import { END } from './document.ts'
 import { errorAt, type Finding, suggestion } from './finding.ts'
 import { stepTargets } from './step-parts.ts'
 
-/** What is wrong with how the steps lead to each other: targets that aren't there, steps nobody reaches, dead ends. */
+/** What is wrong with how the steps lead to each other: targets and goals that aren't there, steps nobody reaches, dead ends. */
 export function checkGraph(flow: CompiledFlow): readonly Finding[] {
-  return [...findMissing(flow), ...findUnreachable(flow), ...findDeadEnds(flow)]
+  return [...findMissing(flow), ...findMissingGoals(flow), ...findUnreachable(flow), ...findDeadEnds(flow)]
 }
 
 /** The ids of the steps that a run can come to. */
@@ -19,6 +19,17 @@ function reachableSteps(flow: CompiledFlow): ReadonlySet<string> {
     waiting.push(...stepTargets(step).map(({ target }) => target))
   }
   return reached
+}
+
+/** The built-in end is no step that a run comes to: it has left the flow by then. */
+function findMissingGoals(flow: CompiledFlow): readonly Finding[] {
+  return [...flow.goals]
+    .filter(goal => !flow.steps.has(goal))
+    .map(goal => {
+      const hint = goal === END ? '; give the flow a step of the type end' : suggestion(goal, flow.steps.keys())
+      const text = `there is no step "${goal}"${hint}`
+      return errorAt({ step: null, field: 'goals' }, 'missing_step', text)
+    })
 }
 
 function findMissing(flow: CompiledFlow): readonly Finding[] {

@@ -105,6 +105,7 @@ export type CompiledFlow = {
   readonly name: string
   readonly start: string
   readonly triggers: readonly CompiledTrigger[]
+  readonly goals: ReadonlySet<string>
   readonly steps: ReadonlyMap<string, CompiledStep>
 }
 
@@ -112,7 +113,8 @@ export type CompiledFlow = {
 export function compileFlow(document: FlowDocument): CompiledFlow {
   const steps = new Map<string, CompiledStep>()
   for (const [id, step] of Object.entries(document.steps)) steps.set(id, compileStep(step))
-  return { name: document.name, start: document.start, triggers: document.triggers.map(compileTrigger), steps }
+  const { name, start, triggers, goals } = document
+  return { name, start, triggers: triggers.map(compileTrigger), goals: new Set(goals), steps }
 }
 
 function compileTrigger(trigger: FlowTrigger): CompiledTrigger {

@@ -212,6 +212,8 @@ export const flowDocumentSchema = v.strictObject({
   name: nameSchema,
   start: targetSchema,
   triggers: v.optional(v.pipe(v.array(triggerSchema), v.maxLength(limits.TRIGGERS_MAX)), []),
+  /** The steps that the flow is there for: the figures count who comes to one. */
+  goals: v.optional(v.pipe(v.array(targetSchema), v.maxLength(limits.GOALS_MAX))),
   steps: v.pipe(
     v.record(
       v.pipe(

@@ -52,6 +52,8 @@ export type ConversationEvent =
   | Event<'flow.called', FlowRef & { step: string }>
   /** The called flow ended; `step` is the step of the caller that called it. */
   | Event<'flow.returned', { step: string; flow_id: string }>
+  /** The run came to a step that its flow counts as a goal. */
+  | Event<'goal.reached', { step: string; flow_id: string }>
   /**
    * `closed`: the conversation was. `menu`, `cancelled`, `opted_out`: the customer said such a word. `replaced`: a message
    * that came while it waited started another flow.
@@ -122,6 +124,7 @@ export const EVENT_VERSIONS: Readonly<Record<ConversationEvent['type'], number>>
   'wait.ended': 1,
   'flow.called': 1,
   'flow.returned': 1,
+  'goal.reached': 1,
   'flow.ended': 1,
   'flow.failed': 1,
   'flow.revived': 1,

@@ -21,6 +21,7 @@ export const stepOutcomes = [
   'failed',
   'called',
   'returned',
+  'goal_reached',
   'ended',
   'handed_over',
   'resumed',
@@ -143,6 +144,8 @@ function outcomeOf(event: ConversationEvent, { status }: ConversationState): Tol
       return ['called', event.data.name]
     case 'flow.returned':
       return ['returned', null]
+    case 'goal.reached':
+      return ['goal_reached', null]
     case 'flow.failed':
       return ['failed', event.data.field === null ? event.data.message : `${event.data.field}: ${event.data.message}`]
     case 'flow.ended':
@@ -198,6 +201,7 @@ function targetOf(
   if (event.type === 'flow.started') return flow?.start ?? null
   if (event.type === 'flow.called') return library.byId(event.data.flow_id, event.data.version)?.start ?? null
   if (event.type === 'decision.made') return event.data.next
+  if (event.type === 'goal.reached') return event.data.step
   if (event.type === 'resumed') return event.data.step ?? afterHandoff(before, flow)
   const id = 'step' in event.data ? event.data.step : null
   const step = typeof id === 'string' ? flow?.steps.get(id) : undefined

@@ -41,6 +41,7 @@ export const NAME_LENGTH_MAX = 100
 export const ID_LENGTH_MAX = 64
 export const STEPS_MAX = 200
 export const TRIGGERS_MAX = 20
+export const GOALS_MAX = 20
 export const KEYWORDS_MAX = 50
 export const KEYWORD_LENGTH_MAX = 100
 /** Buttons, or advertisements, of one trigger. */

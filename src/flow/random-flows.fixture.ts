@@ -228,10 +228,13 @@ export function randomFlow(name: string, called: readonly string[]): fc.Arbitrar
   const manners = fc.constantFrom(tidy, tidy, tidy, wild)
   return fc.tuple(fc.integer({ min: 1, max: 7 }), manners).chain(([count, manner]) => {
     const ids = Array.from({ length: count }, (_, index) => `s${index}`)
-    return fc.tuple(triggers, ...ids.map((_, index) => stepAt(ids, index, called, manner))).map(([all, ...steps]) => ({
+    const goals = fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.subarray(ids))
+    const all = fc.tuple(triggers, goals, ...ids.map((_, index) => stepAt(ids, index, called, manner)))
+    return all.map(([triggers, goals, ...steps]) => ({
       name,
       start: 's0',
-      triggers: all,
+      triggers,
+      ...(goals.length > 0 && { goals }),
       steps: Object.fromEntries(steps.map((step, index) => [`s${index}`, step])),
     }))
   })

@@ -21,7 +21,13 @@ function runStep(call: Call, id: string): string | null {
   const step = flow.steps.get(id)
   if (step === undefined) return fail(call, id, null, 'this step does not exist')
   if (--call.stepsLeft < 0) return fail(call, id, null, `more than ${STEPS_PER_CALL_MAX} steps without waiting`)
+  if (flow.goals.has(id)) reachGoal(call, id)
   return attempt(call, id, () => execute(call, id, step))
+}
+
+function reachGoal(call: Call, step: string): void {
+  const flow_id = topFrame(call)?.flow_id
+  if (flow_id !== undefined) emit(call, { type: 'goal.reached', data: { step, flow_id } })
 }
 
 /** Does `work` on a step; an expression that fails in it fails the flow. */

@@ -138,6 +138,7 @@ function applyToRun(run: Run, event: ConversationEvent): Run {
   switch (event.type) {
     case 'replied':
     case 'decision.made':
+    case 'goal.reached':
       return { ...run, step: event.data.step }
     case 'question.asked': {
       const { step, token, choices = [], timeout_ms = null } = event.data
