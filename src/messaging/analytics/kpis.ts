@@ -55,7 +55,7 @@ export type Metrics = v.InferOutput<typeof metricsSchema>
 export type Kpis = Omit<Metrics, 'window' | 'generated_at'>
 
 /** Metrics that were kept as JSON; undefined for anything else. */
-export function readMetrics(text: string): Metrics | undefined {
+export function parseMetrics(text: string): Metrics | undefined {
   try {
     const parsed = v.safeParse(metricsSchema, JSON.parse(text))
     return parsed.success ? parsed.output : undefined
