@@ -322,6 +322,24 @@ const hourMs = 60 * minuteMs
 const ad = (source_id: string, headline: string) => ({ source_type: 'ad' as const, source_id, headline })
 
 /** What `record.ts` can record, by name. A script is changed freely: what was recorded of it stays. */
+const goalInChild = {
+  name: 'Child',
+  start: 'ask',
+  goals: ['ask'],
+  steps: {
+    ask: ask('more', null, 'is_enough'),
+    is_enough: { type: 'decision', condition: "more == 'sí'", true: 'end', false: 'ask' },
+  },
+}
+
+const goalInParent = {
+  name: 'Parent',
+  start: 'call',
+  goals: ['call', 'over'],
+  triggers: [{ fallback: true }],
+  steps: { call: { type: 'flow', flow: 'Child', next: 'over' }, over: { type: 'end' } },
+}
+
 export const scripts: Readonly<Record<string, Script>> = {
   'order-done': {
     about: 'An order from the first hello to its confirmation; the next message begins anew.',
@@ -754,6 +772,31 @@ export const scripts: Readonly<Record<string, Script>> = {
       succeed({ id: 'o3', number: 19, total_minor: 1250, currency: 'EUR' }),
       reply({ source: 'phone', takes_over: true }),
       giveBackAt('gone'),
+    ],
+  },
+  goals: {
+    about:
+      'A flow has goals: an order that is made, a called flow that is through, a person who is called; what is come to twice counts twice.',
+    flows: [
+      sells({ ...order, goals: ['bye', 'agent'] }),
+      { flow_id: 'child', before_move: 0, document: goalInChild },
+      { flow_id: 'parent', before_move: 0, document: goalInParent },
+    ],
+    bot: ['order', 'parent'],
+    moves: [
+      say('hola'),
+      tap('pizza', 'Pizza'),
+      say('2'),
+      say('Sí'),
+      succeed({ id: 'o4', number: 20, total_minor: 2500, currency: 'EUR' }),
+      say('cuéntame'),
+      say('no'),
+      say('sí'),
+      say('hola'),
+      tap('agua', 'Agua'),
+      say('1'),
+      say('Sí'),
+      failWith('out_of_stock', 'There is no more'),
     ],
   },
 }
