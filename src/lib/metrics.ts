@@ -66,6 +66,20 @@ export function makeMetrics() {
     webhookDeliveries: counter('webhook_deliveries_total', "Deliveries to tenants' webhooks, by how a try ended", [
       'outcome',
     ]),
+    rowsCleaned: counter('rows_cleaned_total', 'Rows removed because they were too old', ['table']),
+    analyticsLag: gauge(
+      'analytics_lag_seconds',
+      'How long the oldest thing that happened waits to be told to the logs',
+    ),
+    analyticsEntries: counter('analytics_entries_total', 'New entries of the logs', ['log']),
+    analyticsEntriesOutside: counter(
+      'analytics_entries_outside_total',
+      'Entries that a log did not take: too old, or of more than a day ahead',
+      ['log'],
+    ),
+    analyticsPassSeconds: histogram('analytics_pass_duration_seconds', 'Time of a pass of the analytics engine', [
+      'pass',
+    ]),
     inboxLag: gauge('inbox_lag_seconds', 'Age of the oldest message that waits for its turn'),
     outboxLag: gauge('outbox_lag_seconds', 'Age of the oldest message that is due to be sent'),
   }
