@@ -39,6 +39,7 @@ export type LogQuery = {
   readonly to?: Date | undefined
   /** Older than this entry. */
   readonly before?: LogPosition | undefined
+  /** `bulkMax` at most. */
   readonly limit: number
 }
 
@@ -88,14 +89,15 @@ export type LogStore = {
     options: { readonly hour: Date; readonly tenantIds: readonly string[] | 'all' },
   ): Promise<readonly HourFigures[]>
   /**
-   * Removes what happened before a moment, oldest first, `limit` entries at most (more where whole days can be dropped at
-   * once), of all tenants or of one. Says how many are gone: fewer than `limit` where nothing is left.
+   * Removes what happened before a moment, oldest first, of all tenants or of one: `limit` entries, `bulkMax` at most. Says
+   * how many are gone: fewer than `limit` where nothing is left, more where a store drops whole days at once (in UTC: a
+   * moment that begins one is the cheapest).
    */
   removeBefore(
     log: LogName,
     options: { readonly before: Date; readonly tenantId?: string | undefined; readonly limit: number },
   ): Promise<number>
-  /** Removes what belongs to an owner, `limit` entries at most. Says how many are gone: fewer where nothing is left. */
+  /** Removes what belongs to an owner: `limit` entries, `bulkMax` at most. Says how many are gone: fewer where none is left. */
   removeOf(log: LogName, owner: LogOwner, limit: number): Promise<number>
   /** All that belongs to an owner, oldest first, in pieces of `bulkMax` at most. */
   exportOf(log: LogName, owner: LogOwner): AsyncGenerator<readonly LogEntry[]>
