@@ -81,6 +81,11 @@ export function makeMetrics() {
       'pass',
     ]),
     inboxLag: gauge('inbox_lag_seconds', 'Age of the oldest message that waits for its turn'),
+    systemLogLines: counter(
+      'system_log_lines_total',
+      'Lines of the log that were to be kept in system_logs, by outcome',
+      ['outcome'],
+    ),
     outboxLag: gauge('outbox_lag_seconds', 'Age of the oldest message that is due to be sent'),
   }
 }

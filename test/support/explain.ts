@@ -1,4 +1,4 @@
-import type { ReservedSQL } from 'bun'
+import type { ReservedSQL, SQL } from 'bun'
 import type { Transaction } from '../../src/stores/postgres/database.ts'
 import type { Parameter } from '../../src/stores/postgres/statement.ts'
 
@@ -23,6 +23,9 @@ type Plan = {
   readonly Plans?: readonly Plan[]
 }
 
+/** As whom a statement is run: a tenant's request, or one of the program's other roles. */
+type Asker = { readonly role: string; readonly tenantId: string }
+
 /**
  * Explains the one statement of `list` instead of running it, as a transaction of a tenant's request would run it; null: as
  * one of the worker's.
@@ -33,40 +36,69 @@ export async function explainList(
   cacheMode: (typeof cacheModes)[number],
   list: (tx: Transaction) => Promise<unknown>,
 ): Promise<Explained> {
+  const asker = tenantId === null ? workerAsker : { role: 'dashoffice_app', tenantId }
+  const [one, ...more] = await explainAll(connection, asker, cacheMode, list)
+  if (one === undefined || more.length > 0) throw new Error('A list runs one statement')
+  return one
+}
+
+const workerAsker: Asker = { role: 'dashoffice_worker', tenantId: '' }
+
+/** Explains all statements of some work, each of which returns nothing, and what it does is done. */
+export async function explainAll(
+  connection: ReservedSQL,
+  { role, tenantId }: Asker,
+  cacheMode: (typeof cacheModes)[number],
+  work: (tx: Transaction) => Promise<unknown>,
+): Promise<readonly Explained[]> {
   const explained: Explained[] = []
+  let asked = 0
   await connection.begin(async sql => {
     await sql.unsafe(`set local plan_cache_mode = ${cacheMode}`)
-    const role = tenantId === null ? 'dashoffice_worker' : 'dashoffice_app'
-    await sql`select set_config('role', ${role}, true), set_config('app.tenant_id', ${tenantId ?? ''}, true)`
-    await list({
+    await sql`select set_config('role', ${role}, true), set_config('app.tenant_id', ${tenantId}, true)`
+    await work({
       async run(statement, values) {
         const given = statement.params.map(param => literal(Reflect.get(values, param)))
-        await sql.unsafe(`prepare explained as ${statement.sql}`)
-        const [row] = await sql.unsafe(
-          `explain (analyze, buffers, format json) execute explained (${given.join(', ')})`,
-        )
-        await sql.unsafe('deallocate explained')
-        const plan: Plan = row['QUERY PLAN'][0].Plan
-        explained.push({
-          name: statement.name,
-          buffers: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
-          rows: plan['Actual Rows'],
-          scans: scansOf(plan),
-        })
+        explained.push(await explain(sql, `explained_${++asked}`, statement, given))
         return []
       },
     })
   })
-  const [one, ...more] = explained
-  if (one === undefined || more.length > 0) throw new Error('A list runs one statement')
-  return one
+  return explained
+}
+
+async function explain(
+  sql: SQL,
+  prepared: string,
+  statement: { readonly name: string; readonly sql: string },
+  given: readonly string[],
+): Promise<Explained> {
+  await sql.unsafe(`prepare ${prepared} as ${statement.sql}`)
+  const call = given.length === 0 ? prepared : `${prepared} (${given.join(', ')})`
+  const [row] = await sql.unsafe(`explain (analyze, buffers, format json) execute ${call}`)
+  await sql.unsafe(`deallocate ${prepared}`)
+  const plan: Plan = row['QUERY PLAN'][0].Plan
+  return {
+    name: statement.name,
+    buffers: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
+    rows: plan['Actual Rows'],
+    scans: scansOf(plan),
+  }
 }
 
 function literal(value: Parameter): string {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)
   const text =
-    value instanceof Date ? value.toISOString() : Array.isArray(value) ? `{${value.join(',')}}` : String(value)
+    value instanceof Date
+      ? value.toISOString()
+      : Array.isArray(value)
+        ? `{${value.map(element).join(',')}}`
+        : String(value)
   return `'${text.replaceAll("'", "''")}'`
+}
+
+function element(item: string | number | boolean | null): string {
+  return typeof item === 'string' ? JSON.stringify(item) : String(item)
 }
 
 /** How each table was read, as far as it was. */
