@@ -86,6 +86,8 @@ beforeAll(async () => {
       (tenant_id, id, number, customer_id, conversation_id, total_minor, currency)
     select tenant_id, uuidv7(), row_number() over (), customer_id, id, 1, 'EUR' from conversations`)
   for (const table of ['inbox', 'outbox', 'calls', 'timers']) await fillQueue(table)
+  await connection.unsafe(`insert into gone_conversations (tenant_id, id)
+    select '${tenant}', gen_random_uuid() from generate_series(1, ${conversationsMany}) i`)
   await connection`set session_replication_role = origin`
   await connection`vacuum (analyze)`
 }, 120_000)
@@ -139,7 +141,8 @@ for (const [table, bite] of Object.entries(bites))
   })
 
 test('what conversations that are gone consisted of is found by them, whatever else there is', async () => {
-  const gone = await admin`select ctid::text as place, tenant_id, id from gone_conversations order by id limit 50`
+  const gone = await admin`select ctid::text as place, tenant_id, id from gone_conversations g
+    where exists (select from messages m where m.tenant_id = g.tenant_id and m.conversation_id = g.id) limit 50`
   expect(gone.length).toBe(50)
   for (const [index, cacheMode] of cacheModes.entries()) {
     const claimed = gone.slice(index * 25, index * 25 + 25)
