@@ -13,8 +13,10 @@ import { makeMediaLinks } from '../src/messaging/media-links.ts'
 import { makeFeed } from '../src/stores/feed.ts'
 import { makeFiles } from '../src/stores/files.ts'
 import { makeMemoryBus } from '../src/stores/memory/bus.ts'
+import { makeMemoryMetricsCache } from '../src/stores/memory/metrics-cache.ts'
 import { makeMemoryGate } from '../src/stores/memory/request-gate.ts'
 import { openDatabase } from '../src/stores/postgres/database.ts'
+import { makePostgresLogStore } from '../src/stores/postgres/log-store.ts'
 import { actionsPage } from './actions-page.ts'
 import { eventsPage } from './events-page.ts'
 import { expressionsPage } from './expressions-page.ts'
@@ -41,9 +43,11 @@ async function openApi(): Promise<string> {
   const metrics = makeMetrics()
   const [bus, gate] = [makeMemoryBus(), makeMemoryGate(systemClock)]
   const log = makeLog({ level: 'error', dir: undefined })
+  const database = openDatabase('postgres://nobody@127.0.0.1:1/none', metrics)
   const gateway = makeGateway({
     config: { ...readSettings({}), JWT_SECRET: '' },
-    database: openDatabase('postgres://nobody@127.0.0.1:1/none', metrics),
+    ...{ database, logs: makePostgresLogStore({ database, clock: systemClock, keptDays: 30 }) },
+    metricsCache: makeMemoryMetricsCache(systemClock),
     ...{ bus, gate, feed: makeFeed({ bus, gate, log }), log },
     clock: systemClock,
     ids: uuids,

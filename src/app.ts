@@ -17,9 +17,13 @@ import type { Bus } from './stores/bus.ts'
 import { type Feed, makeFeed } from './stores/feed.ts'
 import { type Files, makeFiles } from './stores/files.ts'
 import type { Health } from './stores/health.ts'
+import type { LogStore } from './stores/log-store.ts'
 import { makeMemoryBus } from './stores/memory/bus.ts'
+import { makeMemoryMetricsCache } from './stores/memory/metrics-cache.ts'
 import { makeMemoryGate } from './stores/memory/request-gate.ts'
 import { makeMemorySnapshots } from './stores/memory/state-snapshots.ts'
+import type { MetricsCache } from './stores/metrics-cache.ts'
+import { openLogStore } from './stores/open-log-store.ts'
 import { type Database, openDatabase } from './stores/postgres/database.ts'
 import { openPostgres } from './stores/postgres/open.ts'
 import type { RequestGate } from './stores/request-gate.ts'
@@ -50,6 +54,8 @@ type Parts = {
   readonly bus: Bus
   readonly gate: RequestGate
   readonly feed: Feed
+  readonly metricsCache: MetricsCache
+  readonly logs: LogStore
   readonly sealer: Sealer
   readonly files: Files
   readonly links: MediaLinks
@@ -128,8 +134,10 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
     await postgres.migrate()
     const database = openDatabase(postgres.target, metrics)
     closers.push(database.close)
-    const { bus, gate, redisHealth } = await openShared(config, log)
-    closers.push(gate.close, bus.close)
+    const { bus, gate, metricsCache, redisHealth } = await openShared(config, log)
+    closers.push(metricsCache.close, gate.close, bus.close)
+    const logs = await openLogStore(config, { database, log, clock: systemClock })
+    closers.push(logs.close)
     const isAlone = postgres.isEmbedded
     const health = makeHealth(database, isAlone, redisHealth)
     const sealer = makeSealer(config.ENCRYPTION_KEY)
@@ -143,6 +151,7 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
       bus,
       gate,
       feed: makeFeed({ bus, gate, log }),
+      ...{ metricsCache, logs },
       sealer,
       files: makeFiles(join(config.DASHOFFICE_DATA_DIR, 'media')),
       links: makeMediaLinks({ encryptionKey: config.ENCRYPTION_KEY, publicUrl: config.PUBLIC_URL }),
@@ -201,17 +210,27 @@ function refuseLonelyRole(config: Config, names: readonly RoleName[]): void {
 }
 
 /** What processes share beside the database. */
-async function openShared(
-  config: Config,
-  log: Log,
-): Promise<{ bus: Bus; gate: RequestGate; redisHealth: () => Promise<Health['redis']> }> {
+type Shared = Pick<Parts, 'bus' | 'gate' | 'metricsCache'> & { readonly redisHealth: () => Promise<Health['redis']> }
+
+async function openShared(config: Config, log: Log): Promise<Shared> {
   if (config.REDIS_URL === undefined)
-    return { bus: makeMemoryBus(), gate: makeMemoryGate(systemClock), redisHealth: async () => 'embedded' }
+    return {
+      ...{ bus: makeMemoryBus(), gate: makeMemoryGate(systemClock) },
+      metricsCache: makeMemoryMetricsCache(systemClock),
+      redisHealth: async () => 'embedded',
+    }
   const { makeRedisBus } = await import('./stores/redis/bus.ts')
   const { makeRedisGate } = await import('./stores/redis/request-gate.ts')
+  const { makeRedisMetricsCache } = await import('./stores/redis/metrics-cache.ts')
   const bus = makeRedisBus(config.REDIS_URL, log)
   const gate = makeRedisGate(config.REDIS_URL, log)
-  return { bus, gate, redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected') }
+  const metricsCache = makeRedisMetricsCache(config.REDIS_URL, log)
+  return {
+    bus,
+    gate,
+    metricsCache,
+    redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected'),
+  }
 }
 
 async function openSnapshots(config: Config, log: Log): Promise<StateSnapshots> {

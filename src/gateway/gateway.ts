@@ -16,6 +16,7 @@ import { makeOpenApi } from './openapi.ts'
 import type { Env, GatewayOptions } from './options.ts'
 import type { Parts } from './parts.ts'
 import { limitHeaders, securityHeaders } from './response-headers.ts'
+import { analyticsRoutes } from './routes/analytics.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -111,6 +112,7 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/orders', orderRoutes(parts))
   app.route('/api/sellers', sellerRoutes(parts))
   app.route('/api/secrets', secretRoutes(parts))
+  app.route('/api/analytics', analyticsRoutes(parts))
   app.route('/api/webhooks', webhookRoutes(parts))
   app.route('/api/ws', socketRoutes(parts))
 

@@ -11,6 +11,8 @@ import type { Bus } from '../stores/bus.ts'
 import type { Feed } from '../stores/feed.ts'
 import type { Files } from '../stores/files.ts'
 import type { Health } from '../stores/health.ts'
+import type { LogStore } from '../stores/log-store.ts'
+import type { MetricsCache } from '../stores/metrics-cache.ts'
 import type { Database } from '../stores/postgres/database.ts'
 import type { RequestGate } from '../stores/request-gate.ts'
 
@@ -30,6 +32,8 @@ export type GatewayOptions = {
   readonly bus: Bus
   readonly gate: RequestGate
   readonly feed: Feed
+  readonly metricsCache: MetricsCache
+  readonly logs: LogStore
   readonly clock: Clock
   readonly ids: Ids
   readonly log: Log

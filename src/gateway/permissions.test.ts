@@ -159,6 +159,8 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     webhooks,
     delivery,
     'failed-messages': failed,
+    // Their figures.
+    analytics: flows,
     orders: await add('/api/orders', order),
   }
 }

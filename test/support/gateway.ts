@@ -18,8 +18,10 @@ import { makeMediaLinks } from '../../src/messaging/media-links.ts'
 import { makeFeed } from '../../src/stores/feed.ts'
 import { makeFiles } from '../../src/stores/files.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
+import { makeMemoryMetricsCache } from '../../src/stores/memory/metrics-cache.ts'
 import { makeMemoryGate } from '../../src/stores/memory/request-gate.ts'
 import { connect, openDatabase } from '../../src/stores/postgres/database.ts'
+import { makePostgresLogStore } from '../../src/stores/postgres/log-store.ts'
 import { type ApiDocument, faultsOf } from './api-document.ts'
 import { makeTestLog } from './log.ts'
 import { createTestDatabase } from './postgres.ts'
@@ -89,6 +91,7 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
   const [bus, gate] = [changes.bus ?? makeMemoryBus(), changes.gate ?? makeMemoryGate(changes.clock ?? systemClock)]
   const log = makeTestLog()
   const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
+  const database = openDatabase(connection, metrics)
   const parts: GatewayOptions = {
     config: {
       ...readSettings({}),
@@ -96,8 +99,10 @@ export async function openTestGateway(changes: Partial<GatewayOptions> = {}) {
       RATE_LIMIT_API_PER_MINUTE: 1_000_000,
       RATE_LIMIT_AUTH_PER_5_MINUTES: 1_000_000,
     },
-    database: openDatabase(connection, metrics),
+    database,
     ...{ bus, gate, feed: makeFeed({ bus, gate, log }), log },
+    metricsCache: makeMemoryMetricsCache(changes.clock ?? systemClock),
+    logs: makePostgresLogStore({ database, clock: systemClock, keptDays: 30 }),
     clock: systemClock,
     ids: uuids,
     metrics,
