@@ -28,6 +28,8 @@ const wrong = [
   ['LOG_LEVEL', 'loud', 'LOG_LEVEL is "loud", but takes trace, debug, info, warn, error'],
   ['ALLOW_PRIVATE_URLS', 'yes', 'ALLOW_PRIVATE_URLS is "yes", but takes true or false'],
   ['PUBLIC_URL', 'shop.example', 'PUBLIC_URL is "shop.example", but takes a URL with http:// or https://'],
+  ['MAIL_FROM', 'reports', 'MAIL_FROM is "reports", but takes an address like reports@shop.example'],
+  ['MAIL_FROM', 'a@b.example\nBcc: c@d.example', 'MAIL_FROM is'],
   ['RATE_LIMIT_MESSAGES_PER_MINUTE', '0', 'RATE_LIMIT_MESSAGES_PER_MINUTE is "0", but takes a whole number from 1'],
 ] as const
 
@@ -37,7 +39,7 @@ for (const [name, value, line] of wrong)
   })
 
 test('a secret that is wrong is never printed', () => {
-  for (const name of ['JWT_SECRET', 'ENCRYPTION_KEY', 'DATABASE_URL', 'REDIS_URL', 'MONGODB_URL'])
+  for (const name of ['JWT_SECRET', 'ENCRYPTION_KEY', 'DATABASE_URL', 'REDIS_URL', 'MONGODB_URL', 'SMTP_URL'])
     try {
       readSettings({ [name]: 'hunter2hunter2' })
       expect.unreachable()
@@ -45,6 +47,14 @@ test('a secret that is wrong is never printed', () => {
       expect(String(error)).toContain(`${name} is a value of 14 characters (not shown), but takes`)
       expect(String(error)).not.toContain('hunter2')
     }
+})
+
+test('mail takes a server and somebody whom it comes from', () => {
+  const SMTP_URL = 'smtp://name:hunter2@mail.example:587'
+  expect(() => readSettings({ SMTP_URL })).toThrow('MAIL_FROM is unset, but SMTP_URL is set')
+  const MAIL_FROM = 'Shop <reports@shop.example>'
+  expect(readSettings({ SMTP_URL, MAIL_FROM })).toMatchObject({ SMTP_URL, MAIL_FROM })
+  expect(readSettings({ MAIL_FROM })).toMatchObject({ SMTP_URL: undefined })
 })
 
 test('an empty variable counts as unset', () => {

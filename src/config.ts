@@ -122,6 +122,17 @@ export const settings = {
   TWILIO_BASE_URL: optional({ ...url('http:', 'https:'), meaning: "Twilio's address; unset: its own" }),
   ANALYTICS_INTERVAL_SECONDS: { ...integer(1, 86_400), fallback: 300, meaning: 'Time between two analytics passes' },
   LOG_RETENTION_DAYS: { ...integer(1, 3_650), fallback: 30, meaning: 'Days that logs and analytics events are kept' },
+  SMTP_URL: optional({
+    ...url('smtp:', 'smtps:'),
+    secret: true,
+    meaning:
+      'Mail server that reports are sent by, as in smtp://name:password@host:587 (TLS where the server offers it, ?requireTLS=true insists) or smtps://…:465; unset: no mail',
+  }),
+  MAIL_FROM: optional({
+    takes: 'an address like reports@shop.example, or Shop <reports@shop.example>',
+    parse: text => (/^(?:[^<>\r\n]{0,100}<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(text) ? text : undefined),
+    meaning: 'Whom mail comes from; needed where SMTP_URL is set',
+  }),
   META_BASE_URL: {
     ...url('http:', 'https:'),
     fallback: 'https://graph.facebook.com/v25.0',
@@ -180,7 +191,10 @@ export function readSettings(environment: Environment): SettingValues {
     readSetting(name, setting, environment[name]),
   ])
   // Object.fromEntries loses the keys' types; every key of `settings` was read by its own parser just above.
-  return Object.fromEntries(entries) as SettingValues
+  const values = Object.fromEntries(entries) as SettingValues
+  if (values.SMTP_URL !== undefined && values.MAIL_FROM === undefined)
+    throw new UsageError('MAIL_FROM is unset, but SMTP_URL is set, and mail needs somebody whom it comes from')
+  return values
 }
 
 function readSetting(name: string, setting: Setting<unknown>, value: string | undefined): unknown {

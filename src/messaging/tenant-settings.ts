@@ -21,6 +21,7 @@ const holidaysMax = 200
 const wordsMax = 30
 const wordLengthMax = 100
 const handoffMinMs = 60_000
+export const reportEmailsMax = 10
 
 const timeOfDay = v.pipe(
   v.string('Must be a time of day like 09:00'),
@@ -74,6 +75,11 @@ const patience = v.nullable(
     ),
   ),
 )
+const emailAddress = v.pipe(
+  v.string('Must be an e-mail address'),
+  v.maxLength(254, 'Must have at most 254 characters'),
+  v.rfcEmail('Must be an e-mail address'),
+)
 
 const each = <K extends string, T extends v.GenericSchema>(keys: readonly K[], schema: T) =>
   // Object.fromEntries loses the keys' names; each key given is there.
@@ -109,6 +115,16 @@ export const settingsEntries = {
   handoff: v.strictObject({ waiting_timeout: v.optional(patience), agent_timeout: v.optional(patience) }),
   /** How long is kept what is over. */
   retention,
+  /** Whom the daily and weekly reports are sent to, where the installation sends mail. */
+  reports: v.strictObject({
+    emails: v.optional(
+      v.pipe(
+        v.array(emailAddress),
+        v.maxLength(reportEmailsMax, `Must have at most ${reportEmailsMax} addresses`),
+        v.check(list => new Set(list).size === list.length, 'An address stands in it twice'),
+      ),
+    ),
+  }),
 }
 
 const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
@@ -127,6 +143,7 @@ export const settingsDefault: TenantSettings = {
   texts: {},
   handoff: {},
   retention: {},
+  reports: {},
 }
 
 const selectOne = statement({

@@ -21,6 +21,7 @@ test('are those of a shop that said nothing yet, until they are changed', async 
     texts: {},
     handoff: {},
     retention: {},
+    reports: {},
   })
   const hours = {
     mon: [
@@ -82,6 +83,10 @@ test.each([
   [{ retention: { reports_days: 30.5 } }, 'retention.reports_days'],
   [{ retention: { conversations_days: 3_651 } }, 'retention.conversations_days'],
   [{ retention: { customers_days: 30 } }, 'retention.customers_days'],
+  [{ reports: { emails: ['owner'] } }, 'reports.emails.0'],
+  [{ reports: { emails: ['a@shop.example\r\nBcc: b@shop.example'] } }, 'reports.emails.0'],
+  [{ reports: { emails: ['a@shop.example', 'a@shop.example'] } }, 'reports.emails'],
+  [{ reports: { emails: Array.from({ length: 11 }, (_, index) => `a${index}@shop.example`) } }, 'reports.emails'],
   [{ colour: 1 }, 'colour'],
 ])('%j is refused, and the field named', async (body, field) => {
   const as = await gateway.addCaller()

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import {
   findSettings,
   lockSettings,
+  reportEmailsMax,
   saveSettings,
   settingsEntries,
   type TenantSettings,
@@ -80,6 +81,22 @@ const entries = {
     v.description(
       'Days that are kept: conversations since they were closed, with messages and files, the audit log, logs and analytics events, reports. Null: as long as there is the tenant; logs as long as the installation says, at most',
     ),
+  ),
+  reports: writtenAs(
+    {
+      type: 'object',
+      properties: {
+        emails: {
+          type: 'array',
+          items: { type: 'string', format: 'email', maxLength: 254 },
+          maxItems: reportEmailsMax,
+          uniqueItems: true,
+        },
+      },
+      additionalProperties: false,
+      description: 'Whom the daily and weekly reports are sent to, where the installation sends mail',
+    },
+    settingsEntries.reports,
   ),
 }
 
