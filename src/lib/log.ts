@@ -24,11 +24,20 @@ const secretNames = [
   'encryption_key',
 ]
 
+type Listener = (line: string) => void
+
+const listenersOf = new WeakMap<Log, Set<Listener>>()
+
 /** JSON lines on stdout, and to a file a day (UTC), kept seven days, where a folder is given. */
 export function makeLog(options: { readonly level: LogLevel; readonly dir: string | undefined }): Log {
-  const streams: pino.StreamEntry[] = [{ level: options.level, stream: pino.destination({ dest: 1, sync: true }) }]
-  if (options.dir !== undefined) streams.push({ level: options.level, stream: dailyFiles(options.dir) })
-  return pino(
+  const { level } = options
+  const listeners = new Set<Listener>()
+  const streams: pino.StreamEntry[] = [
+    { level, stream: pino.destination({ dest: 1, sync: true }) },
+    { level, stream: { write: line => tell(listeners, line) } },
+  ]
+  if (options.dir !== undefined) streams.push({ level, stream: dailyFiles(options.dir) })
+  const log = pino(
     {
       level: options.level,
       base: null,
@@ -39,6 +48,23 @@ export function makeLog(options: { readonly level: LogLevel; readonly dir: strin
     },
     pino.multistream(streams),
   )
+  listenersOf.set(log, listeners)
+  return log
+}
+
+/**
+ * Calls back with each line that a log of `makeLog`, or a child of it, writes: as it is written, secrets replaced. The
+ * listener must be quick, and never throws. Returns what ends it.
+ */
+export function listenToLines(log: Log, listener: Listener): () => void {
+  const listeners = listenersOf.get(log)
+  if (listeners === undefined) throw new Error('only a log of makeLog is listened to')
+  listeners.add(listener)
+  return () => void listeners.delete(listener)
+}
+
+function tell(listeners: ReadonlySet<Listener>, line: string): void {
+  for (const listener of listeners) listener(line)
 }
 
 function dailyFiles(dir: string): pino.DestinationStream {
