@@ -16,7 +16,8 @@ import { type MediaLinks, makeMediaLinks } from './messaging/media-links.ts'
 import type { Bus } from './stores/bus.ts'
 import { type Feed, makeFeed } from './stores/feed.ts'
 import { type Files, makeFiles } from './stores/files.ts'
-import type { Health } from './stores/health.ts'
+import type { Health, StoreHealth } from './stores/health.ts'
+import { keepLogLines } from './stores/keep-log-lines.ts'
 import type { LogStore } from './stores/log-store.ts'
 import { makeMemoryBus } from './stores/memory/bus.ts'
 import { makeMemoryMetricsCache } from './stores/memory/metrics-cache.ts'
@@ -138,8 +139,13 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
     closers.push(metricsCache.close, gate.close, bus.close)
     const logs = await openLogStore(config, { database, log, clock: systemClock })
     closers.push(logs.close)
+    const role = names.length === roleNames.length ? 'all' : names.join(' ')
+    const lines = keepLogLines({ log, store: logs, metrics, ids: uuids, role })
+    closers.push(lines.stop)
     const isAlone = postgres.isEmbedded
-    const health = makeHealth(database, isAlone, redisHealth)
+    const mongodbHealth = async () =>
+      config.MONGODB_URL === undefined ? 'embedded' : reached(await logs.isReachable())
+    const health = makeHealth(database, isAlone, { redis: redisHealth, mongodb: mongodbHealth })
     const sealer = makeSealer(config.ENCRYPTION_KEY)
     for (const [setting, instead] of Object.entries(notUsedYet))
       if (Reflect.get(config, setting) !== undefined) log.warn(`${setting} is set, but this version ${instead}`)
@@ -162,7 +168,7 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
     closers.push(async () => void (await Promise.all(running.map(one => end(one, log)))))
     const urls: Partial<Record<RoleName, string>> = {}
     for (const name of names) {
-      const one: Running = { role: await roles[name](parts) }
+      const one: Running = { role: await roles[name]({ ...parts, log: log.child({ role: name }) }) }
       running.push(one)
       one.server = listen(config, name, one.role)
       urls[name] = one.server.url
@@ -183,7 +189,6 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
 
 /** Settings that are taken and have no effect yet, with what is done instead. */
 const notUsedYet: Readonly<Partial<Record<keyof Config, string>>> = {
-  MONGODB_URL: 'keeps logs and analytics events in PostgreSQL only',
   DATABASE_REPLICA_URL: 'reads everything from DATABASE_URL',
 }
 
@@ -229,7 +234,7 @@ async function openShared(config: Config, log: Log): Promise<Shared> {
     bus,
     gate,
     metricsCache,
-    redisHealth: async () => ((await bus.isReachable()) ? 'connected' : 'disconnected'),
+    redisHealth: async () => reached(await bus.isReachable()),
   }
 }
 
@@ -242,21 +247,25 @@ async function openSnapshots(config: Config, log: Log): Promise<StateSnapshots> 
 function makeHealth(
   database: Database,
   isEmbedded: boolean,
-  redisHealth: () => Promise<Health['redis']>,
+  others: { readonly [K in 'redis' | 'mongodb']: () => Promise<StoreHealth> },
 ): () => Promise<Health> {
   const startedAt = performance.now()
   return async () => {
-    const [isReachable, redis] = await Promise.all([database.isReachable(), redisHealth()])
+    const [isReachable, redis, mongodb] = await Promise.all([database.isReachable(), others.redis(), others.mongodb()])
     return {
-      status: isReachable && redis !== 'disconnected' ? 'ok' : 'degraded',
+      status: isReachable && redis !== 'disconnected' && mongodb !== 'disconnected' ? 'ok' : 'degraded',
       version,
       uptime: Math.floor((performance.now() - startedAt) / 1000),
       memory_mb: Math.round(process.memoryUsage.rss() / 1e5) / 10,
       database: isReachable ? (isEmbedded ? 'embedded' : 'connected') : 'disconnected',
       redis,
-      mongodb: 'embedded',
+      mongodb,
     }
   }
+}
+
+function reached(isReachable: boolean): StoreHealth {
+  return isReachable ? 'connected' : 'disconnected'
 }
 
 async function end({ role, server }: Running, log: Log): Promise<void> {
