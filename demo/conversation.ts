@@ -29,8 +29,7 @@ const script: readonly { readonly say: string; readonly tap?: true; readonly rep
   { say: 'Añadir más', tap: true, replies: 1 },
   { say: 'Tarta de queso', tap: true, replies: 1 },
   { say: '1', replies: 1 },
-  { say: 'Confirmar', tap: true, replies: 2 },
-  { say: 'Nada más, gracias', tap: true, replies: 1 },
+  { say: 'Confirmar', tap: true, replies: 1 },
 ]
 
 /** Plays the customer of one order, and prints both sides as they come. Throws where the bot does not answer. */

@@ -54,7 +54,7 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
     })
     await until(async () => {
       const chat = await (await fetch(`${url}/emulator/chats/${number}/${customer}/messages?after=0`)).json()
-      return chat.data.filter((message: { direction: string }) => message.direction === 'outbound').length >= 12
+      return chat.data.filter((message: { direction: string }) => message.direction === 'outbound').length >= 10
     })
     // While it runs: every conversation's events fold to its state.
     const { access_token } = await json(`${gateway}/api/auth/login`, { email, password })

@@ -47,6 +47,9 @@ const credentials = v.strictObject({ email: text(254), password: text(1_024) })
 const refreshToken = v.strictObject({ refresh_token: text(500) })
 const acceptance = v.strictObject({ token: text(500), password: newPassword, name: v.optional(text(100)) })
 
+/** Until the bot goes on where nobody has taken a conversation, in a new tenant. */
+const patience = '1h'
+
 const tag = 'Auth'
 const failedLoginMs = 60_000
 
@@ -73,7 +76,7 @@ export function authRoutes(parts: Parts): Hono<Env> {
       await limits.admitRegistration(context)
       const language = given.language ?? acceptedLanguage(context.req.header('accept-language'))
       const registered = await register(options, given, originOf(parts, context), async (tx, tenantId) => {
-        await saveSettings(tx, tenantId, { ...settingsDefault, language })
+        await saveSettings(tx, tenantId, { ...settingsDefault, language, handoff: { waiting_timeout: patience } })
         await installReadyFlows(tx, parts.ids, { tenantId, language, handlers: flowHandlers })
       })
       if (registered.kind === 'registered') return context.json(registered.session, 201)

@@ -1,17 +1,17 @@
 import type { DraftDocument } from '../flows.ts'
-import { cartLines, choose, message, retryOf, rowsOf, text, timeout } from './parts.ts'
+import { addToCart, choose, message, retryOf, rowsOf, timeout } from './parts.ts'
 import type { ReadyTexts } from './texts.ts'
 
 /** Products go into a cart, one after the other; the cart is shown, confirmed and becomes an order, or is emptied. */
-export function orderCreation(t: ReadyTexts['order']): DraftDocument {
+export function orderCreation(t: ReadyTexts['order'], personComes: string): DraftDocument {
   const patience = timeout('later')
-  const retry = retryOf(t.retry, 'person')
+  const retry = retryOf(t.retry, 'hand_over')
   return {
     name: t.name,
     start: 'show',
     triggers: [{ keywords: [...t.keywords] }],
     steps: {
-      show: { type: 'action', handler: 'cart.show', variable: 'cart', next: 'has_items', error: 'person' },
+      show: { type: 'action', handler: 'cart.show', variable: 'cart', next: 'has_items', error: 'hand_over' },
       has_items: { type: 'decision', condition: 'cart.count > 0', true: 'cart', false: 'list' },
       list: {
         type: 'action',
@@ -19,7 +19,7 @@ export function orderCreation(t: ReadyTexts['order']): DraftDocument {
         input: { limit: 9 },
         variable: 'catalog',
         next: 'any',
-        error: 'person',
+        error: 'hand_over',
       },
       any: { type: 'decision', condition: 'size(catalog.products) > 0', true: 'choose', false: 'empty' },
       empty: message(t.empty, 'person'),
@@ -42,7 +42,7 @@ export function orderCreation(t: ReadyTexts['order']): DraftDocument {
         input: { limit: 9, offset: '{{catalog.next_offset}}' },
         variable: 'catalog',
         next: 'any',
-        error: 'person',
+        error: 'hand_over',
       },
       get: {
         type: 'action',
@@ -52,31 +52,12 @@ export function orderCreation(t: ReadyTexts['order']): DraftDocument {
         next: 'quantity',
         error: 'list',
       },
-      quantity: {
-        type: 'question',
-        content: text(t.quantity),
-        variable: 'quantity',
-        answer: { type: 'integer', min: 1, max: 99 },
-        retry: retryOf(t.quantity_retry, 'person'),
-        timeout: patience,
-        next: 'add',
-      },
-      add: {
-        type: 'action',
-        handler: 'cart.add',
-        input: { product_id: '{{product_id}}', quantity: '{{quantity}}' },
-        variable: 'cart',
-        next: 'cart',
-        error: 'not_added',
-      },
-      not_added: { type: 'decision', condition: 'error.code == "out_of_stock"', true: 'short', false: 'failed' },
-      short: message(t.short, 'look'),
-      failed: message(t.failed, 'look'),
+      ...addToCart(t, { added: 'cart', back: 'look', lost: 'hand_over', silent: 'later' }),
       cart: {
         type: 'question',
         content: {
           type: 'buttons',
-          text: t.cart.replace('{{lines}}', cartLines),
+          text: t.cart,
           buttons: [
             { id: 'confirm', title: t.confirm },
             { id: 'more', title: t.more_items },
@@ -107,16 +88,28 @@ export function orderCreation(t: ReadyTexts['order']): DraftDocument {
       thanks: message(t.thanks),
       not_ordered: {
         type: 'decision',
-        condition: 'error.code in ["out_of_stock", "unknown_product"]',
-        true: 'sold_out',
-        false: 'person',
+        cases: [
+          { condition: 'error.code == "out_of_stock"', next: 'sold_out' },
+          { condition: 'error.code == "unknown_product"', next: 'gone' },
+        ],
+        else: 'hand_over',
       },
-      sold_out: message(t.sold_out, 'look'),
-      look: { type: 'action', handler: 'cart.show', variable: 'cart', next: 'is_left', error: 'person' },
+      sold_out: message(t.sold_out, 'remove'),
+      // What the error says of the product is there until another action fails.
+      remove: {
+        type: 'action',
+        handler: 'cart.remove',
+        input: { product_id: '{{error.data.shortages[0].product_id}}' },
+        next: 'look',
+        error: 'look',
+      },
+      gone: message(t.gone, 'look'),
+      look: { type: 'action', handler: 'cart.show', variable: 'cart', next: 'is_left', error: 'hand_over' },
       is_left: { type: 'decision', condition: 'cart.count > 0', true: 'cart', false: 'list' },
-      clear: { type: 'action', handler: 'cart.clear', next: 'cancelled', error: 'person' },
+      clear: { type: 'action', handler: 'cart.clear', next: 'cancelled', error: 'hand_over' },
       cancelled: message(t.cancelled),
       later: message(t.later),
+      hand_over: message(personComes, 'person'),
       person: { type: 'handoff', note: t.note },
     },
   }

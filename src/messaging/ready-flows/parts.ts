@@ -32,6 +32,41 @@ export function rowsOf(variable: string, extra: readonly ExtraRow[] = []): strin
   return `{{${[products, ...more].join(' + ')}}}`
 }
 
-/** The lines of the cart, in the language of the business: "2 × Café: 5,00 EUR". */
-export const cartLines =
-  '{{cart.items.map(i, string(i.quantity) + " × " + i.name + ": " + money(i.line_minor, cart.currency)).join("\\n")}}'
+/** When the business opens next, to stand after "we are closed"; empty where that is not known. */
+export function opensNext(texts: readonly string[]): string {
+  const [lead, today, tomorrow, weekday, date, at] = texts
+  const days = 'daysBetween(now, business.opens_at)'
+  const day = `(${days} == 0 ? "${today}" : ${days} == 1 ? "${tomorrow}" : ${days} < 7 ? ${weekday} : ${date})`
+  return `{{business.opens_at == null ? "" : "${lead}" + ${day} + "${at}" + formatTime(business.opens_at)}}`
+}
+
+type CartTexts = { readonly [key in 'quantity' | 'quantity_retry' | 'short' | 'failed']: string }
+
+/** Where the steps of `addToCart` lead: done, refused, not understood, and when nothing is answered. */
+type CartTargets = { readonly [key in 'added' | 'back' | 'lost' | 'silent']: string }
+
+/** Asks how many of `product` and puts them into the cart, which is then in `cart`; begins at the step `quantity`. */
+export function addToCart(t: CartTexts, { added, back, lost, silent }: CartTargets) {
+  return {
+    quantity: {
+      type: 'question',
+      content: text(t.quantity),
+      variable: 'quantity',
+      answer: { type: 'integer', min: 1, max: 99 },
+      retry: retryOf(t.quantity_retry, lost),
+      timeout: timeout(silent),
+      next: 'add',
+    },
+    add: {
+      type: 'action',
+      handler: 'cart.add',
+      input: { product_id: '{{product_id}}', quantity: '{{quantity}}' },
+      variable: 'cart',
+      next: added,
+      error: 'not_added',
+    },
+    not_added: { type: 'decision', condition: 'error.code == "out_of_stock"', true: 'short', false: 'failed' },
+    short: message(t.short, back),
+    failed: message(t.failed, back),
+  } as const
+}

@@ -1,12 +1,15 @@
 import type { Json } from '../../lib/json.ts'
 import type { DraftDocument } from '../flows.ts'
-import { choose, message, retryOf, rowsOf, text, timeout } from './parts.ts'
+import { addToCart, choose, message, retryOf, rowsOf, text, timeout } from './parts.ts'
 import type { ReadyTexts } from './texts.ts'
 
 /** Products in pages, looked for by name, shown one by one and put into the cart; `order` is the flow that orders it. */
-export function productCatalog(t: ReadyTexts['catalog'], flows: { readonly order: string }): DraftDocument {
+export function productCatalog(
+  t: ReadyTexts['catalog'],
+  { order, personComes }: { readonly order: string; readonly personComes: string },
+): DraftDocument {
   const patience = timeout('later')
-  const retry = retryOf(t.retry, 'person')
+  const retry = retryOf(t.retry, 'hand_over')
   const list = (input: Readonly<Record<string, Json>>) => {
     return {
       type: 'action',
@@ -14,7 +17,7 @@ export function productCatalog(t: ReadyTexts['catalog'], flows: { readonly order
       input,
       variable: 'catalog',
       next: 'any',
-      error: 'person',
+      error: 'hand_over',
     } as const
   }
   return {
@@ -55,7 +58,7 @@ export function productCatalog(t: ReadyTexts['catalog'], flows: { readonly order
         content: text(t.ask_search),
         variable: 'wanted',
         answer: { type: 'text', min: 1, max: 100 },
-        retry: retryOf(t.ask_search, 'person'),
+        retry: retryOf(t.ask_search, 'hand_over'),
         timeout: patience,
         next: 'search',
       },
@@ -65,7 +68,7 @@ export function productCatalog(t: ReadyTexts['catalog'], flows: { readonly order
         input: { text: '{{wanted}}', limit: 8 },
         variable: 'found',
         next: 'is_found',
-        error: 'person',
+        error: 'hand_over',
       },
       is_found: { type: 'decision', condition: 'size(found.products) > 0', true: 'choose_found', false: 'not_found' },
       not_found: message(t.not_found, 'list'),
@@ -110,26 +113,7 @@ export function productCatalog(t: ReadyTexts['catalog'], flows: { readonly order
         next: 'wants',
       },
       wants: { type: 'decision', condition: 'answer == "add"', true: 'quantity', false: 'list' },
-      quantity: {
-        type: 'question',
-        content: text(t.quantity),
-        variable: 'quantity',
-        answer: { type: 'integer', min: 1, max: 99 },
-        retry: retryOf(t.quantity_retry, 'person'),
-        timeout: patience,
-        next: 'add',
-      },
-      add: {
-        type: 'action',
-        handler: 'cart.add',
-        input: { product_id: '{{product_id}}', quantity: '{{quantity}}' },
-        variable: 'cart',
-        next: 'added',
-        error: 'not_added',
-      },
-      not_added: { type: 'decision', condition: 'error.code == "out_of_stock"', true: 'short', false: 'failed' },
-      short: message(t.short, 'list'),
-      failed: message(t.failed, 'list'),
+      ...addToCart(t, { added: 'added', back: 'list', lost: 'hand_over', silent: 'later' }),
       added: {
         type: 'question',
         content: {
@@ -146,8 +130,9 @@ export function productCatalog(t: ReadyTexts['catalog'], flows: { readonly order
         next: 'goes_on',
       },
       goes_on: { type: 'decision', condition: 'answer == "order"', true: 'order', false: 'list' },
-      order: { type: 'flow', flow: flows.order, next: 'end' },
+      order: { type: 'flow', flow: order, next: 'end' },
       later: message(t.later),
+      hand_over: message(personComes, 'person'),
       person: { type: 'handoff', note: t.note },
     },
   }

@@ -25,7 +25,13 @@ const products = v.parse(
 )
 
 /** Talks to a language's flows, beginning with one of them. */
-function talk(language: (typeof languages)[number], main: ReadyKind, more: Partial<Business> = {}) {
+function talk(
+  language: (typeof languages)[number],
+  main: ReadyKind,
+  more: Partial<Business> = {},
+  perform = openExampleShop(products),
+  now = Date.UTC(2026, 10, 24, 12),
+) {
   const flows = readyFlows(language).map(({ kind, document }) => {
     const checked = checkFlow(document, { handlers })
     if (!checked.ok) throw new Error(checked.findings[0]?.message)
@@ -38,13 +44,13 @@ function talk(language: (typeof languages)[number], main: ReadyKind, more: Parti
     },
     flows: flows.filter(flow => flow.flow_id === main),
     context: {
-      now: Date.UTC(2026, 10, 24, 12),
+      now,
       customer: { id: 'c', name: 'Ana', phone: null, email: null, variables: {}, tags: [], opted_out: false },
       conversation: { id: 'v', bot_id: 'b' },
       window_expires_at: 0,
       business: { ...unknownBusiness, name: 'Aurora', language, ...more },
     },
-    perform: openExampleShop(products),
+    perform,
   })
   let last: OutboundContent | undefined
   const turn = async (input: SimulatedInput) => {
@@ -93,7 +99,7 @@ test('buttons and rows fit, and no two of a content have the same title', () => 
     const buttons = [catalog.add, catalog.another, catalog.finish, order.confirm, order.more_items, order.cancel]
     const openers = [welcome.open_menu, catalog.open_list, order.open_list]
     for (const title of [...buttons, ...openers]) expect([title, title.length <= 20]).toEqual([title, true])
-    const rows = [welcome.catalog, welcome.order, welcome.status, welcome.person, welcome.nothing]
+    const rows = [welcome.catalog, welcome.order, welcome.status, welcome.person]
     for (const title of [...rows, catalog.more, catalog.search, catalog.back, order.more])
       expect([title, title.length <= 24]).toEqual([title, true])
     expect(new Set(rows).size).toBe(rows.length)
@@ -116,8 +122,9 @@ describe.each(languages)('in %s', language => {
     expect(second.texts[0]).toContain('Café L')
     expect((await say('1')).texts[0]).toContain(sum)
     const thanks = await tap(t.order.confirm)
+    expect(thanks.texts).toHaveLength(1)
     expect(thanks.texts[0]).toContain(sum)
-    expect(thanks.texts[0]).toContain('1')
+    await say('menu')
     expect((await tap(t.welcome.status)).texts[0]).toContain(sum)
   })
 
@@ -158,8 +165,54 @@ describe.each(languages)('in %s', language => {
     expect((await open.resume()).texts).toEqual([t.support.again])
     const closed = talk(language, 'support', { hours: { ...closedNow, fri: [['09:30', '14:00']] } })
     const [until] = (await closed.say(t.support.keywords[0] ?? '')).texts
-    expect(until).toMatch({ es: /viernes a las 9:30/, en: /Friday at 9:30/, pt: /sexta-feira às 09:30/ }[language])
+    expect(until).toMatch({ es: /el viernes, 9:30/, en: /on Friday at 9:30/, pt: /na sexta-feira, 09:30/ }[language])
     expect((await closed.say('hello')).texts).toEqual([t.support.wait_closed])
+  })
+
+  test('of what was sold meanwhile the customer is told, and orders the rest', async () => {
+    const shop = openExampleShop(products)
+    const { say, tap } = talk(language, 'order_creation', {}, shop)
+    await say(t.order.keywords[0] ?? '')
+    await tap('Café A')
+    await say('4')
+    await tap(t.order.more_items)
+    await tap('Café B')
+    await say('1')
+    await shop('order.create', { items: [{ product_id: products[0]?.id ?? '', quantity: 3 }] })
+    const refused = await tap(t.order.confirm)
+    expect(refused.texts[0]).toContain('Café A')
+    expect(refused.texts[0]).toContain('2')
+    expect(refused.texts[1]).not.toContain('Café A')
+    expect((await tap(t.order.confirm)).texts[0]).toContain(language === 'en' ? '2.50' : '2,50')
+  })
+
+  test('who is not understood for too long is told that a person comes', async () => {
+    const { say } = talk(language, 'welcome')
+    await say('whatever')
+    for (let n = 0; n < 3; n++) await say('???')
+    const last = await say('???')
+    expect(last.texts).toEqual([t.welcome.person_comes])
+    expect(last.steps.at(-1)?.outcome).toBe('handed_over')
+  })
+
+  test('when the shop opens next is said as people say it', async () => {
+    const week = { ...closedNow, mon: [['09:30', '14:00']] } as const
+    const opens = async (now: number, hours: Business['hours'] = week) => {
+      const [said] = (await talk(language, 'support', { hours }, undefined, now).say(t.support.keywords[0] ?? '')).texts
+      return said ?? ''
+    }
+    const [, today = '', tomorrow = ''] = t.support.opens
+    expect(await opens(Date.UTC(2026, 10, 23, 7))).toContain(today)
+    expect(await opens(Date.UTC(2026, 10, 22, 12))).toContain(tomorrow)
+    expect(await opens(Date.UTC(2026, 10, 24, 12))).toMatch(/lunes|Monday|segunda-feira/)
+    const holidays = [{ date: '2026-11-30' }]
+    const [later] = (
+      await talk(language, 'support', { hours: week, holidays }, undefined, Date.UTC(2026, 10, 24, 12)).say(
+        t.support.keywords[0] ?? '',
+      )
+    ).texts
+    expect(later).toMatch(/7 de diciembre|December 7|7 de dezembro/)
+    expect(await opens(Date.UTC(2026, 10, 24, 12), closedNow)).not.toContain('{{')
   })
 
   test('who says nothing more is let go', async () => {

@@ -18,8 +18,8 @@ export function readyFlows(language: Language): readonly ReadyFlow[] {
   const t = readyTexts[language]
   const names = { catalog: t.catalog.name, order: t.order.name, support: t.support.name }
   const documents: Readonly<Record<ReadyKind, DraftDocument>> = {
-    order_creation: orderCreation(t.order),
-    product_catalog: productCatalog(t.catalog, names),
+    order_creation: orderCreation(t.order, t.welcome.person_comes),
+    product_catalog: productCatalog(t.catalog, { order: names.order, personComes: t.welcome.person_comes }),
     support: support(t.support),
     welcome: welcome(t.welcome, names),
   }

@@ -1,5 +1,5 @@
 import type { DraftDocument } from '../flows.ts'
-import { message, retryOf, text, timeout } from './parts.ts'
+import { message, opensNext, retryOf, text, timeout } from './parts.ts'
 import type { ReadyTexts } from './texts.ts'
 
 /** Asks what it is about and calls a person: at once while the business is open, for later while it is closed. */
@@ -21,7 +21,7 @@ export function support(t: ReadyTexts['support']): DraftDocument {
     steps: {
       is_open: { type: 'decision', condition: 'business.open', true: 'ask', false: 'ask_closed' },
       ask: ask(t.open),
-      ask_closed: ask(t.closed),
+      ask_closed: ask(t.closed.replace('{{opens}}', opensNext(t.opens))),
       is_open_now: { type: 'decision', condition: 'business.open', true: 'wait', false: 'wait_closed' },
       wait: message(t.wait, 'person'),
       wait_closed: message(t.wait_closed, 'later'),

@@ -13,34 +13,33 @@ export function welcome(t: ReadyTexts['welcome'], flows: Flows): DraftDocument {
     { id: 'status', title: t.status },
     { id: 'person', title: t.person },
   ]
-  const ask = (words: string, more: readonly { id: string; title: string }[] = []) => ({
-    type: 'question',
-    content: choose(words, t.open_menu, [...rows, ...more]),
-    variable: 'answer',
-    retry: retryOf(t.retry, 'lost'),
-    timeout: timeout('bye'),
-    next: 'decide',
-  })
   const is = (id: string, next: string) => ({ condition: `answer == "${id}"`, next })
   return {
     name: t.name,
     start: 'hello',
     triggers: [{ keywords: [...t.keywords] }, { ads: true }, { fallback: true }],
     steps: {
-      hello: ask(t.hello),
-      again: ask(t.again, [{ id: 'nothing', title: t.nothing }]),
+      hello: {
+        type: 'question',
+        content: choose(t.hello, t.open_menu, rows),
+        variable: 'answer',
+        retry: retryOf(t.retry, 'hand_over'),
+        timeout: timeout('bye'),
+        next: 'decide',
+      },
       decide: {
         type: 'decision',
-        cases: [is('catalog', 'catalog'), is('order', 'order'), is('status', 'status'), is('person', 'support')],
-        else: 'bye',
+        cases: [is('catalog', 'catalog'), is('order', 'order'), is('status', 'status')],
+        else: 'support',
       },
-      catalog: { type: 'flow', flow: flows.catalog, next: 'again' },
-      order: { type: 'flow', flow: flows.order, next: 'again' },
+      catalog: { type: 'flow', flow: flows.catalog, next: 'end' },
+      order: { type: 'flow', flow: flows.order, next: 'end' },
       status: { type: 'action', handler: 'order.status', variable: 'order', next: 'tell', error: 'no_order' },
-      tell: message(t.order_is.replace('states[', `${t.states}[`).replace('{{{', '{{ {'), 'again'),
-      no_order: message(t.no_order, 'again'),
-      support: { type: 'flow', flow: flows.support, next: 'again' },
+      tell: message(t.order_is.replace('states[', `${t.states}[`).replace('{{{', '{{ {')),
+      no_order: message(t.no_order),
+      support: { type: 'flow', flow: flows.support, next: 'end' },
       bye: message(t.bye),
+      hand_over: message(t.person_comes, 'lost'),
       lost: { type: 'handoff', note: t.note },
     },
   }
