@@ -28,20 +28,29 @@ export function makePostgresLogStore(options: {
   readonly keptDays: number
 }): LogStore {
   const { database, clock, keptDays } = options
+  /** The partitions that are there, as far as this process knows: `message_logs 2026-11-24`. */
+  const made = new Set<string>()
 
   async function appendBulk(log: LogName, bulk: readonly LogEntry[]): Promise<number> {
+    const days = [...new Set(bulk.map(dayOf))]
     const add = () => database.transaction(worker, tx => addTo(tx, log, bulk))
     try {
+      await makeDays(log, days)
       return await add()
     } catch (error) {
       if (!isMissingPartition(error)) throw error
-      await makeDays(log, new Set(bulk.map(dayOf)))
+      // Somebody has dropped one since.
+      made.clear()
+      await makeDays(log, days)
       return await add()
     }
   }
 
-  async function makeDays(log: LogName, days: Iterable<string>): Promise<void> {
-    await database.transaction(worker, tx => tx.run(makePartitions, { log, days: [...days] }))
+  async function makeDays(log: LogName, days: readonly string[]): Promise<void> {
+    const missing = days.filter(day => !made.has(`${log} ${day}`))
+    if (missing.length === 0) return
+    await database.transaction(worker, tx => tx.run(makePartitions, { log, days: missing }))
+    for (const day of missing) made.add(`${log} ${day}`)
   }
 
   /** Whole days go at once. They are counted first: nobody may read a partition that is no longer its log's. */
