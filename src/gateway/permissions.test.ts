@@ -125,13 +125,18 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   for (let version = 1; version <= 2; version++)
     expect((await gateway.call('POST', `/api/flows/${flows}/publish`, { as })).status).toBe(200)
   const order = { customer_id: customers, items: [{ product_id: products, quantity: 1 }] }
-  await receiveMessages(gateway.database, gateway.ids, [
-    {
-      ...{ tenantId: as.tenantId, botId: bots, providerMessageId: crypto.randomUUID(), at: new Date() },
-      sender: { identities: [{ kind: 'phone', value: `+${phones++}` }], name: 'Writes' },
-      content: { type: 'text', text: 'hola' },
-    },
-  ])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [
+      {
+        ...{ tenantId: as.tenantId, botId: bots, providerMessageId: crypto.randomUUID(), at: new Date() },
+        sender: { identities: [{ kind: 'phone', value: `+${phones++}` }], name: 'Writes' },
+        content: { type: 'text', text: 'hola' },
+      },
+    ],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const conversations = textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
   // Of these a tenant has few.

@@ -142,13 +142,18 @@ async function addConversation(as: Caller, sellerId: string): Promise<string> {
   }
   const body = { name: 'Bot', provider: 'meta', config }
   const botId = textAt(await gateway.call('POST', '/api/bots', { as, body }), 'id')
-  await receiveMessages(gateway.database, gateway.ids, [
-    {
-      ...{ tenantId: as.tenantId, botId, providerMessageId: crypto.randomUUID(), at: new Date() },
-      sender: { identities: [{ kind: 'phone', value: '+573009990000' }], name: null },
-      content: { type: 'text', text: 'hola' },
-    },
-  ])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [
+      {
+        ...{ tenantId: as.tenantId, botId, providerMessageId: crypto.randomUUID(), at: new Date() },
+        sender: { identities: [{ kind: 'phone', value: '+573009990000' }], name: null },
+        content: { type: 'text', text: 'hola' },
+      },
+    ],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const id = textAt(await gateway.call('GET', `/api/conversations?bot_id=${botId}`, { as }), 'data.0.id')
   const taken = await gateway.call('POST', `/api/conversations/${id}/handoff`, { as, body: { seller_id: sellerId } })

@@ -5,13 +5,16 @@ import { nullable, type RowOf, statement } from '../stores/postgres/statement.ts
 // Whether a customer wants messages. What counts now is in the customer's row; who said so, when and by what is appended
 // to a table of evidence that nothing deletes from while there is the customer.
 
-/** What somebody said: the customer by a `word` in a message, a user or a program on their behalf, with a note. */
+/**
+ * What somebody said: the customer by a `word` in a message, a user or a program on their behalf, with a note. `erasure`: it
+ * was said before what is known of the customer was erased.
+ */
 export type Consent = {
   readonly tenantId: string
   readonly id: string
   readonly customerId: string
   readonly kind: 'opted_out' | 'opted_in'
-  readonly source: 'customer' | 'agent' | 'api'
+  readonly source: 'customer' | 'agent' | 'api' | 'erasure'
   readonly word: string | null
   readonly messageId: string | null
   readonly conversationId: string | null

@@ -34,7 +34,7 @@ type MediaContent = Extract<InboundContent, { media_id: string }>
 export async function receiveWithMedia(parts: Parts, given: readonly MessageWithMedia[]): Promise<Received> {
   const put = (message: MessageWithMedia, file: FileOfMessage): InboundMessage => ({ ...message, ...file })
   return await keepFiles(parts, given, put, async messages => {
-    const received = await receiveMessages(parts.database, parts.ids, messages)
+    const received = await receiveMessages(parts.database, parts.ids, messages, parts.sealer)
     return { result: received, kept: received.stored.map(({ message }) => message) }
   })
 }
@@ -46,7 +46,7 @@ export async function receivePhoneWithMedia(
 ): Promise<PhoneReceived> {
   const put = (message: PhoneMessageWithMedia, file: FileOfMessage): PhoneMessage => ({ ...message, ...file })
   return await keepFiles(parts, given, put, async messages => {
-    const received = await receivePhoneMessages(parts.database, parts.ids, messages)
+    const received = await receivePhoneMessages(parts.database, parts.ids, messages, parts.sealer)
     return { result: received, kept: messages.filter((_, index) => received.receipts[index] !== 'duplicate') }
   })
 }

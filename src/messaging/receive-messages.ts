@@ -1,4 +1,5 @@
 import type { InboundContent } from '../flow/content.ts'
+import type { Sealer } from '../lib/crypto.ts'
 import type { Ids } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
@@ -124,16 +125,22 @@ export async function receiveMessages(
   database: Database,
   ids: Ids,
   messages: readonly InboundMessage[],
+  sealer: Sealer,
 ): Promise<Received> {
-  return await retryRaces(database, tx => receive(tx, ids, messages))
+  return await retryRaces(database, tx => receive(tx, ids, messages, sealer))
 }
 
-async function receive(tx: Transaction, ids: Ids, messages: readonly InboundMessage[]): Promise<Received> {
+async function receive(
+  tx: Transaction,
+  ids: Ids,
+  messages: readonly InboundMessage[],
+  sealer: Sealer,
+): Promise<Received> {
   const unique = await withoutKnown(tx, messages)
   const isStored = new Set(unique)
   const receipts = messages.map(message => (isStored.has(message) ? 'stored' : 'duplicate'))
   if (unique.length === 0) return { receipts, stored: [], changedTenants: new Set(), moved: [] }
-  const { customerIds, changedTenants, moved } = await resolveCustomers(tx, ids, unique)
+  const { customerIds, changedTenants, moved } = await resolveCustomers(tx, ids, unique, sealer)
   const conversations = await resolveConversations(tx, ids, unique, customerIds, { isInbound: true })
   return { receipts, stored: await store(tx, ids, unique, conversations), changedTenants, moved }
 }

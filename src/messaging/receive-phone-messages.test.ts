@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { SQL } from 'bun'
 import { createTestDatabase } from '../../test/support/postgres.ts'
-import { type Shop, seedShop } from '../../test/support/seed.ts'
+import { type Shop, sealer, seedShop } from '../../test/support/seed.ts'
 import type { InboundContent } from '../flow/content.ts'
 import { uuids } from '../lib/ids.ts'
 import { makeMetrics } from '../lib/metrics.ts'
@@ -45,14 +45,19 @@ function echo(providerMessageId: string, more: Partial<PhoneMessage> = {}): Phon
   }
 }
 const receive = async (...messages: readonly PhoneMessage[]) =>
-  (await receivePhoneMessages(database, uuids, messages)).receipts
-const release = () => releaseEchoes(database, uuids, 100)
+  (await receivePhoneMessages(database, uuids, messages, sealer)).receipts
+const release = () => releaseEchoes(database, uuids, 100, sealer)
 
 /** A customer who has written, and whose turn is over. */
 async function addCustomer(...identities: readonly Identity[]): Promise<string> {
   const { tenantId, botId } = shop
   const message = { tenantId, botId, providerMessageId: uuids.next(), at: new Date(), content: text('hola') }
-  const { stored } = await receiveMessages(database, uuids, [{ ...message, sender: { identities, name: null } }])
+  const { stored } = await receiveMessages(
+    database,
+    uuids,
+    [{ ...message, sender: { identities, name: null } }],
+    sealer,
+  )
   await admin`delete from inbox`
   return stored[0]?.conversationId ?? ''
 }
@@ -133,7 +138,7 @@ test('statuses of it climb, also those that came before it', async () => {
     ...{ tenantId, botId, providerMessageId: id, status: name, error: null, at: new Date(), reference: null },
   })
   await receiveStatuses(database, [status('delivered', 'P1')])
-  const { stored } = await receivePhoneMessages(database, uuids, [echo('P1'), echo('P2')])
+  const { stored } = await receivePhoneMessages(database, uuids, [echo('P1'), echo('P2')], sealer)
   expect(stored.map(one => one.status)).toEqual(['delivered', 'sent'])
   const { changes } = await receiveStatuses(database, [status('read', 'P1'), status('delivered', 'P2')])
   expect(changes.map(change => change.status)).toEqual(['read', 'delivered'])

@@ -1,3 +1,4 @@
+import type { Sealer } from '../lib/crypto.ts'
 import type { Ids } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
@@ -90,11 +91,17 @@ export async function receivePhoneMessages(
   database: Database,
   ids: Ids,
   messages: readonly PhoneMessage[],
+  sealer: Sealer,
 ): Promise<PhoneReceived> {
-  return await retryRaces(database, tx => receive(tx, ids, messages))
+  return await retryRaces(database, tx => receive(tx, ids, messages, sealer))
 }
 
-async function receive(tx: Transaction, ids: Ids, messages: readonly PhoneMessage[]): Promise<PhoneReceived> {
+async function receive(
+  tx: Transaction,
+  ids: Ids,
+  messages: readonly PhoneMessage[],
+  sealer: Sealer,
+): Promise<PhoneReceived> {
   await lockProviderIds(tx, messages)
   const fresh = await withoutKnown(tx, messages)
   const held = await holdEchoes(
@@ -106,6 +113,7 @@ async function receive(tx: Transaction, ids: Ids, messages: readonly PhoneMessag
     tx,
     ids,
     certain.map(message => ({ message, takesOver: true })),
+    sealer,
   )
   const isStored = new Set(certain)
   const receipts = messages.map(message =>
@@ -148,11 +156,12 @@ export async function writePhoneMessages(
   tx: Transaction,
   ids: Ids,
   writes: readonly PhoneWrite[],
+  sealer: Sealer,
 ): Promise<PhoneWritten> {
   const messages = writes.map(write => write.message)
   if (messages.length === 0) return { stored: [], changedTenants: new Set(), moved: [] }
   const asked = messages.map(({ tenantId, botId, to }) => ({ tenantId, botId, sender: { identities: to, name: null } }))
-  const { customerIds, changedTenants, moved } = await resolveCustomers(tx, ids, asked)
+  const { customerIds, changedTenants, moved } = await resolveCustomers(tx, ids, asked, sealer)
   const conversationIds = await resolveConversations(tx, ids, messages, customerIds)
   const placed = writes.map((write, index) => ({
     ...{ ...write, id: ids.next(), conversationId: conversationIds[index] ?? '' },

@@ -1,3 +1,4 @@
+import type { Sealer } from '../lib/crypto.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
 import {
@@ -31,7 +32,7 @@ const nothing: Released = {
  * ours, the others are the phone's. Where a send has told nothing it is told apart by its text; where that cannot be, the
  * message is shown, and takes nothing over.
  */
-export async function releaseEchoes(database: Database, ids: Ids, limit: number): Promise<Released> {
+export async function releaseEchoes(database: Database, ids: Ids, limit: number, sealer: Sealer): Promise<Released> {
   return await retryRaces(database, async tx => {
     const found = await findReleasableEchoes(tx, limit)
     if (found.length === 0) return nothing
@@ -49,6 +50,7 @@ export async function releaseEchoes(database: Database, ids: Ids, limit: number)
       tx,
       ids,
       decisions.flatMap(one => (one.kind === 'phone' ? [one.write] : [])),
+      sealer,
     )
     return { count: echoes.length, written, settled }
   })

@@ -1,9 +1,11 @@
+import type { Sealer } from '../lib/crypto.ts'
 import type { Ids } from '../lib/ids.ts'
 import { storableText } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { TryAgain } from '../stores/postgres/in-tenant.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { lockCustomersToMerge, type MovedConversation, mergeCustomer } from './merge-customers.ts'
+import { type Introduced, releaseSuppressions } from './privacy/suppressions.ts'
 
 /** What WhatsApp knows a customer by: the phone (E.164), the business-scoped user id, the linked device id. */
 export type Identity = { readonly kind: 'phone' | 'bsuid' | 'lid'; readonly value: string }
@@ -105,9 +107,15 @@ export type Resolved = {
 /**
  * The customer of each sender, found by any identity and made where none is known. A phone is the same person's whichever
  * bot they write to: who is known by it to another bot is found by it. Two identities seen together belong
- * to one customer from then on: what they were before is merged. Throws `RaceLost`.
+ * to one customer from then on: what they were before is merged. Who wanted no messages when they were erased, and is known
+ * again by this, wants none. Throws `RaceLost`.
  */
-export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonly Asked[]): Promise<Resolved> {
+export async function resolveCustomers(
+  tx: Transaction,
+  ids: Ids,
+  asked: readonly Asked[],
+  sealer: Sealer,
+): Promise<Resolved> {
   const known = await findCustomers(tx, asked)
   const byPhone = await findPhones(tx, asked, known)
   const fresh: NewIdentity[] = []
@@ -137,12 +145,18 @@ export async function resolveCustomers(tx: Transaction, ids: Ids, asked: readonl
   for (const { from, into } of merges)
     for (const conversation of await mergeCustomer(tx, into.tenantId, from.id, into.id))
       moved.push({ ...conversation, tenantId: into.tenantId })
+  if (fresh.length > 0) await releaseSuppressions(tx, ids, sealer, fresh.map(introducedBy))
   const changed = [...customers.filter(one => one.isNew || one.hasLearnt), ...fresh.map(identity => identity.customer)]
   return {
     customerIds: customers.map(customer => follow(customer)?.id ?? customer.id),
     changedTenants: new Set(changed.concat(merges.map(merge => merge.into)).map(customer => customer.tenantId)),
     moved,
   }
+}
+
+function introducedBy({ customer, kind, value }: NewIdentity): Introduced {
+  const { tenantId, id } = follow(customer) ?? customer
+  return { tenantId, customerId: id, identities: [{ kind, value }] }
 }
 
 async function lock(tx: Transaction, merges: readonly Merge[]): Promise<void> {

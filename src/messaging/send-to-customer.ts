@@ -1,5 +1,6 @@
 import type { OutboundContent } from '../flow/content.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Sealer } from '../lib/crypto.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { FeedEvent } from '../stores/feed.ts'
@@ -38,6 +39,7 @@ type Changed = {
 type Options = {
   readonly ids: Ids
   readonly clock: Clock
+  readonly sealer: Sealer
   /** A customer as the API shows them. */
   readonly findCustomer: (tx: Transaction, tenantId: string, id: string) => Promise<object | undefined>
   readonly record: (change: Changed) => void
@@ -52,11 +54,11 @@ export async function sendToCustomer(
   options: Options,
   message: ToCustomer,
 ): Promise<{ readonly message_id: string; readonly conversation_id: string }> {
-  const { ids, clock, record } = options
+  const { ids, clock, sealer, record } = options
   const { tenantId, caller, sellerId, botId, to, content } = message
   if ((await findBot(tx, tenantId, botId)) === undefined) throw new AppError('not_found', 'There is no such bot.')
   await refuseUnsendableMedia(tx, { tenantId, id: caller.id, sellerId }, content)
-  const reached = await reachCustomer(tx, ids, { tenantId, botId, identity: to })
+  const reached = await reachCustomer(tx, ids, { tenantId, botId, identity: to }, sealer)
   const { conversationId } = reached
   await takeForSeller(tx, message, conversationId)
   const reach = await reachOf(tx, tenantId, conversationId)

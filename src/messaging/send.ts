@@ -1,4 +1,5 @@
 import type { OutboundContent } from '../flow/content.ts'
+import type { Sealer } from '../lib/crypto.ts'
 import type { Ids } from '../lib/ids.ts'
 import { sqlState, type Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, nullableJson, statement } from '../stores/postgres/statement.ts'
@@ -101,11 +102,12 @@ export async function reachCustomer(
   tx: Transaction,
   ids: Ids,
   to: { readonly tenantId: string; readonly botId: string; readonly identity: Identity },
+  sealer: Sealer,
 ): Promise<Reached> {
   const { tenantId, botId, identity } = to
   const asked = [{ tenantId, botId, sender: { identities: [identity], name: null } }]
   try {
-    const [customerId = ''] = (await resolveCustomers(tx, ids, asked)).customerIds
+    const [customerId = ''] = (await resolveCustomers(tx, ids, asked, sealer)).customerIds
     const [conversationId = ''] = await resolveConversations(tx, ids, asked, [customerId])
     const [written] = await tx.run(findWritten, { tenant_id: tenantId, id: customerId })
     const changed = written?.is_changed ? 'phone_learnt' : 'known'

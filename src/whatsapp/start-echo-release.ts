@@ -1,3 +1,4 @@
+import type { Sealer } from '../lib/crypto.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { startWorkLoop, type WorkLoop } from '../lib/work-loop.ts'
@@ -17,11 +18,12 @@ export function startEchoRelease(options: {
   readonly bus: Bus
   readonly feed: Feed
   readonly ids: Ids
+  readonly sealer: Sealer
   readonly log: Log
 }): WorkLoop {
-  const { database, bus, feed, ids, log } = options
+  const { database, bus, feed, ids, sealer, log } = options
   async function work(): Promise<'more' | 'done'> {
-    const { count, written, settled } = await releaseEchoes(database, ids, batchMax)
+    const { count, written, settled } = await releaseEchoes(database, ids, batchMax, sealer)
     tellOfPhoneMessages(feed, written)
     tellOfStatuses(feed, settled.changes)
     if (settled.released) bus.publish('outbox')

@@ -4,6 +4,7 @@ import { uuids } from '../../src/lib/ids.ts'
 import { queueMessage, reachCustomer } from '../../src/messaging/send.ts'
 import { type Installation, startInstallation, until } from '../support/installation.ts'
 import { emulatedSides, type Line, publicUrl, type Side, statusOf, webSide } from '../support/lines.ts'
+import { sealer } from '../support/seed.ts'
 import { hasBaileys } from '../support/whatsapp-web/has-baileys.ts'
 
 // What every provider must do, whichever it is: the same conversations, seen from the customer's phone and from the
@@ -78,7 +79,7 @@ async function queue(line: Line, content: OutboundContent): Promise<string> {
   return await shop.app.database.transaction({ role: 'app', tenantId }, async tx => {
     const identity = { kind: 'phone', value: `+${line.customer}` } as const
     const to = { tenantId, botId: line.botId, identity }
-    const { conversationId } = await reachCustomer(tx, uuids, to)
+    const { conversationId } = await reachCustomer(tx, uuids, to, sealer)
     const windowExpiresAt = new Date(Date.now() + 3_600_000)
     const message = {
       tenantId,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { uuids } from '../../src/lib/ids.ts'
 import { queueMessage, reachCustomer } from '../../src/messaging/send.ts'
 import { type Installation, startInstallation, until } from '../support/installation.ts'
-import { echoFlow } from '../support/seed.ts'
+import { echoFlow, sealer } from '../support/seed.ts'
 
 // A business writes to many customers at once, and one of its customers asks something meanwhile.
 
@@ -19,7 +19,7 @@ async function writeTo(customers: number): Promise<void> {
   await shop.app.database.transaction({ role: 'app', tenantId }, async tx => {
     for (let index = 0; index < customers; index++) {
       const identity = { kind: 'phone', value: `+346${String(10_000_000 + index)}` } as const
-      const { conversationId } = await reachCustomer(tx, uuids, { tenantId, botId, identity })
+      const { conversationId } = await reachCustomer(tx, uuids, { tenantId, botId, identity }, sealer)
       const content = { type: 'template', name: 'offer', language: 'es', parameters: [] } as const
       const to = { tenantId, conversationId, botId, windowExpiresAt: null, nowMs: Date.now(), source: 'api' } as const
       await queueMessage(tx, uuids, { ...to, content: { ...content, parameters: [] } })

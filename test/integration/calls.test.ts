@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:te
 import type { SQL } from 'bun'
 import { actions } from '../../src/commerce/actions/actions.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { makeSealer } from '../../src/lib/crypto.ts'
 import { makeGuardedFetch } from '../../src/lib/guarded-fetch.ts'
 import { uuids } from '../../src/lib/ids.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
@@ -17,7 +16,7 @@ import { connect, type Database, openDatabase } from '../../src/stores/postgres/
 import { until } from '../support/installation.ts'
 import { makeTestLog } from '../support/log.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { encryptionKey, type Shop, seedShop } from '../support/seed.ts'
+import { type Shop, sealer, seedShop } from '../support/seed.ts'
 
 // A conversation asks outside and goes on with the answer; each part of the way is a loop that can be stopped alone.
 
@@ -90,7 +89,7 @@ const bus = makeMemoryBus()
 const parts = () => ({
   ...{ database, bus, clock: systemClock, ids: uuids, log: makeTestLog(), metrics: makeMetrics(), isAlone: false },
   feed: makeFeed({ bus, gate: makeMemoryGate(systemClock), log: makeTestLog() }),
-  ...{ sealer: makeSealer(encryptionKey), fetch: makeGuardedFetch({ allowsPrivate: true }), keptDays: 30 },
+  ...{ sealer, fetch: makeGuardedFetch({ allowsPrivate: true }), keptDays: 30 },
 })
 
 function keep<T extends { stop(): Promise<void> }>(one: T): T {
@@ -101,13 +100,18 @@ const startTurns = () => keep(startOrchestrator({ ...parts(), actions }))
 const startCalls = () => keep(startCallLoop(parts()))
 
 async function write(text: string): Promise<void> {
-  await receiveMessages(database, uuids, [
-    {
-      ...{ tenantId: shop.tenantId, botId: shop.botId, providerMessageId: crypto.randomUUID(), at: new Date() },
-      sender: { identities: [{ kind: 'phone', value: '+573001234567' }], name: 'Ana' },
-      content: { type: 'text', text },
-    },
-  ])
+  await receiveMessages(
+    database,
+    uuids,
+    [
+      {
+        ...{ tenantId: shop.tenantId, botId: shop.botId, providerMessageId: crypto.randomUUID(), at: new Date() },
+        sender: { identities: [{ kind: 'phone', value: '+573001234567' }], name: 'Ana' },
+        content: { type: 'text', text },
+      },
+    ],
+    sealer,
+  )
   bus.publish('inbox')
 }
 
@@ -183,7 +187,6 @@ for (const emits of [false, true])
 
 test('a webhook is told by the loop that runs beside the turns', async () => {
   const path = '/hook'
-  const sealer = makeSealer(encryptionKey)
   const id = uuids.next()
   const sealed = Buffer.from(sealer.seal('whsec_AAAA', `webhook ${id}`))
   await admin`insert into webhooks (tenant_id, id, url, events, key_id, sealed)

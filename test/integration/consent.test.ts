@@ -7,7 +7,7 @@ import type { Transaction } from '../../src/stores/postgres/database.ts'
 import { addApiKey, jwtSecret } from '../support/callers.ts'
 import { startGrpcClient } from '../support/grpc.ts'
 import { type Installation, startInstallation, until } from '../support/installation.ts'
-import { echoFlow } from '../support/seed.ts'
+import { echoFlow, sealer } from '../support/seed.ts'
 
 // Whoever wants no messages gets none, by whatever way they were to be sent.
 
@@ -149,8 +149,8 @@ test('of two customers who are one, whoever opted out stays so, with the evidenc
     ...{ tenantId, botId, providerMessageId: uuids.next(), at: new Date() },
     ...{ sender: { identities, name: null }, content: { type: 'text', text: 'hola' } as const },
   })
-  await receiveMessages(shop.app.database, uuids, [message([phone])])
-  await receiveMessages(shop.app.database, uuids, [message([bsuid])])
+  await receiveMessages(shop.app.database, uuids, [message([phone])], sealer)
+  await receiveMessages(shop.app.database, uuids, [message([bsuid])], sealer)
   await shop.settled()
   const [older, newer] = await shop.admin`select id from customers order by id`
   await shop.admin`update customers set tags = array['vip', 'retail'] where id = ${newer.id}`
@@ -171,7 +171,7 @@ test('of two customers who are one, whoever opted out stays so, with the evidenc
       { ...words, id: uuids.next(), customerId: newer.id, kind: 'opted_out', word: 'STOP', at: first },
     ]),
   )
-  await receiveMessages(shop.app.database, uuids, [message([phone, bsuid])])
+  await receiveMessages(shop.app.database, uuids, [message([phone, bsuid])], sealer)
   const customers = await shop.admin`select id, opted_out_at, tags from customers`
   expect([...customers]).toEqual([{ id: older.id, opted_out_at: first, tags: ['vip', 'retail'] }])
   const evidence = await shop.admin`select customer_id, word from consents order by id`

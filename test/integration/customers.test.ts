@@ -15,7 +15,7 @@ import type { Identity } from '../../src/messaging/resolve-customers.ts'
 import { connect, type Database, openDatabase } from '../../src/stores/postgres/database.ts'
 import { until } from '../support/installation.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { type Shop, seedShop } from '../support/seed.ts'
+import { type Shop, sealer, seedShop } from '../support/seed.ts'
 
 // Two transactions at the same moment, one of which takes a customer away. The first is held just before it commits,
 // the second runs until it ends or waits for the first.
@@ -49,7 +49,7 @@ function message(...identities: readonly Identity[]): InboundMessage {
 
 /** A customer who wrote once, long ago: the conversation is over. Returns the customer's id. */
 async function addCustomer(identity: Identity): Promise<string> {
-  await receiveMessages(database, uuids, [message(identity)])
+  await receiveMessages(database, uuids, [message(identity)], sealer)
   await admin`delete from inbox`
   await admin`update conversations set status = 'closed'`
   const [row] = await admin`select customer_id from customer_identities where value = ${identity.value}`
@@ -119,8 +119,8 @@ async function customersOfMail(): Promise<string[]> {
 test('a conversation opened while its customer is merged goes to the customer who stays, and its mail has a turn', async () => {
   const [older] = [await addCustomer(phone), await addCustomer(bsuid)]
   await race(
-    held => receiveMessages(held, uuids, [message(bsuid)]),
-    other => receiveMessages(other, uuids, [message(phone, bsuid)]),
+    held => receiveMessages(held, uuids, [message(bsuid)], sealer),
+    other => receiveMessages(other, uuids, [message(phone, bsuid)], sealer),
   )
   expect([...(await admin`select id from customers`)]).toEqual([{ id: older }])
   expect(await customersOfMail()).toEqual([older, older])
@@ -129,8 +129,8 @@ test('a conversation opened while its customer is merged goes to the customer wh
 test('a message that finds its customer just as they are merged goes to the customer who stays', async () => {
   const [older] = [await addCustomer(phone), await addCustomer(bsuid)]
   await race(
-    held => receiveMessages(held, uuids, [message(phone, bsuid)]),
-    other => receiveMessages(other, uuids, [message(bsuid)]),
+    held => receiveMessages(held, uuids, [message(phone, bsuid)], sealer),
+    other => receiveMessages(other, uuids, [message(bsuid)], sealer),
   )
   expect(await customersOfMail()).toEqual([older, older])
 })
@@ -139,7 +139,7 @@ test('a customer who writes while they are deleted stays', async () => {
   const id = await addCustomer(phone)
   await admin`delete from conversations`
   const [, deleted] = await race(
-    held => receiveMessages(held, uuids, [message(phone)]),
+    held => receiveMessages(held, uuids, [message(phone)], sealer),
     other => other.transaction({ role: 'app', tenantId: shop.tenantId }, tx => deleteCustomer(tx, shop.tenantId, id)),
   )
   expect(deleted).toBe('has_conversations')
@@ -151,7 +151,7 @@ test('a customer who writes just after they were deleted is a new one', async ()
   await admin`delete from conversations`
   const [deleted] = await race(
     held => held.transaction({ role: 'app', tenantId: shop.tenantId }, tx => deleteCustomer(tx, shop.tenantId, id)),
-    other => receiveMessages(other, uuids, [message(phone)]),
+    other => receiveMessages(other, uuids, [message(phone)], sealer),
   )
   expect(deleted).toBe('deleted')
   const [customer] = await admin`select id from customers`
@@ -161,7 +161,7 @@ test('a customer who writes just after they were deleted is a new one', async ()
 
 test('a turn that makes an order, and a message that merges its customer, do not deadlock: the order moves too', async () => {
   const [older, younger] = [await addCustomer(phone), await addCustomer(bsuid)]
-  await receiveMessages(database, uuids, [message(bsuid)])
+  await receiveMessages(database, uuids, [message(bsuid)], sealer)
   const [conversation] = await admin`select id from conversations where status = 'bot'`
   const key = { tenantId: shop.tenantId, conversationId: conversation.id }
   const gate = Promise.withResolvers<void>()
@@ -183,7 +183,7 @@ test('a turn that makes an order, and a message that merges its customer, do not
       return database.transaction(scope, work)
     },
   }
-  const merging = receiveMessages(counted, uuids, [message(phone, bsuid)])
+  const merging = receiveMessages(counted, uuids, [message(phone, bsuid)], sealer)
   await until(isAnyoneWaiting)
   gate.resolve()
   expect(await turn).toMatchObject({ kind: 'created', order: { customer_id: younger } })
@@ -197,7 +197,7 @@ test('a turn that makes an order, and a message that merges its customer, do not
 test("mail that cannot be taken, of however many tenants, does not keep a later tenant's mail from its turn", async () => {
   const last = 'ffffffff-ffff-4fff-bfff-ffffffffffff'
   const customer = await addCustomer(phone)
-  await receiveMessages(database, uuids, [message(phone)])
+  await receiveMessages(database, uuids, [message(phone)], sealer)
   await admin`insert into tenants (id, name) values (${last}, 'Last')`
   await admin`insert into customers (tenant_id, id) values (${last}, ${customer})`
   await admin`insert into conversations (tenant_id, id, bot_id, customer_id)
@@ -217,10 +217,15 @@ test('who writes to two bots of a shop is one customer, found by the phone', asy
   const botId = uuids.next()
   await admin`insert into bots (tenant_id, id, name, provider, config)
     values (${shop.tenantId}, ${botId}, 'Second', 'baileys', '{}')`
-  await receiveMessages(database, uuids, [
-    { ...message(phone), botId },
-    { ...message(bsuid, phone), botId },
-  ])
+  await receiveMessages(
+    database,
+    uuids,
+    [
+      { ...message(phone), botId },
+      { ...message(bsuid, phone), botId },
+    ],
+    sealer,
+  )
   expect([...(await admin`select id from customers`)]).toEqual([{ id }])
   expect([
     ...(await admin`select kind, customer_id from customer_identities where bot_id = ${botId} order by kind`),

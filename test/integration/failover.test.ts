@@ -140,7 +140,7 @@ test('the second one is not used where it may not write to the customer', async 
   expect(await second.sends()).toEqual([])
   const identity = { kind: 'phone', value: `+${customer}` } as const
   const { tenantId, botId } = shop.shop
-  const { conversationId } = await change(tx => reachCustomer(tx, uuids, { tenantId, botId, identity }))
+  const { conversationId } = await change(tx => reachCustomer(tx, uuids, { tenantId, botId, identity }, sealer))
   expect(await shop.admin`select via_bot_id from conversations where id = ${conversationId}`).toEqual([
     { via_bot_id: null },
   ])

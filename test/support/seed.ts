@@ -22,6 +22,7 @@ export type MetaNumber = {
 }
 
 export const encryptionKey = 'a-test-encryption-key-of-32-bytes!'
+export const sealer = makeSealer(encryptionKey)
 
 /** A flow that takes an order: welcome, catalog, quantity, confirmation, order. */
 export const orderFlow: unknown = JSON.parse(readFileSync(join(import.meta.dirname, 'order-flow.json'), 'utf8'))
@@ -48,7 +49,6 @@ export async function seedShop(
     verify_token: `verify-${options.number}`,
   }
   const { phone_number_id, ...secrets } = number
-  const sealer = makeSealer(encryptionKey)
   const sealed = sealer.seal(JSON.stringify(secrets), botId)
   const products = ['Café con leche', 'Tostada', 'Zumo'].map((name, index) => ({ id: uuids.next(), name, index }))
   await admin`insert into tenants (id, name) values (${tenantId}, ${`Shop ${options.number}`})`

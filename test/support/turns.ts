@@ -14,6 +14,7 @@ import { connect, type Database, openDatabase } from '../../src/stores/postgres/
 import type { StateSnapshots } from '../../src/stores/state-snapshots.ts'
 import { makeTestLog } from './log.ts'
 import { createTestDatabase } from './postgres.ts'
+import { sealer } from './seed.ts'
 
 /** Turns alone: mail is put in, batches are run, and nothing is sent. */
 export type TestTurns = {
@@ -51,7 +52,7 @@ export async function openTestTurns(): Promise<TestTurns> {
       const sender = { identities: [{ kind: 'phone', value: phone }], name: 'Ada' } as const
       const providerMessageId = `wamid.${crypto.randomUUID()}`
       const message = { tenantId, botId, providerMessageId, sender, content, at: new Date() }
-      const { stored } = await receiveMessages(database, uuids, [message])
+      const { stored } = await receiveMessages(database, uuids, [message], sealer)
       return stored[0]?.conversationId ?? ''
     },
     async close() {

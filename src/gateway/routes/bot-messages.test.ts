@@ -31,9 +31,12 @@ async function write({ as, botId }: Desk, phone: string, hours = 0): Promise<voi
   const at = new Date(Date.now() - hours * 3_600_000)
   const sender = { identities: [{ kind: 'phone' as const, value: phone }], name: 'Ana' }
   const providerMessageId = `wamid.${crypto.randomUUID()}`
-  await receiveMessages(gateway.database, gateway.ids, [
-    { ...{ tenantId: as.tenantId, botId, providerMessageId, at, sender }, content: { type: 'text', text: 'hola' } },
-  ])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [{ ...{ tenantId: as.tenantId, botId, providerMessageId, at, sender }, content: { type: 'text', text: 'hola' } }],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
 }
 

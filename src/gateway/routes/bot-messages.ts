@@ -17,7 +17,7 @@ const recipient = v.pipe(
 )
 
 export function botMessageRoutes(parts: Parts): Hono<Env> {
-  const { bus, clock, ids } = parts
+  const { bus, clock, ids, sealer } = parts
   const may = makeGuard(parts)
   const app = new Hono<Env>()
   app.post(
@@ -40,7 +40,7 @@ export function botMessageRoutes(parts: Parts): Hono<Env> {
       const response = await answerChange(parts, context, 202, (tx, caller, record) => {
         const { tenantId, sellerId } = caller
         const message = { tenantId, caller, sellerId, botId, to, content }
-        return sendToCustomer(tx, { ids, clock, findCustomer, record }, message)
+        return sendToCustomer(tx, { ids, clock, sealer, findCustomer, record }, message)
       })
       bus.publish('outbox')
       return response

@@ -30,7 +30,12 @@ async function begin(as: Caller, botId: string, phone: string, hours = 0): Promi
   const sender = { identities: [{ kind: 'phone' as const, value: phone }], name: 'Ana' }
   const at = new Date(Date.now() - hours * 3_600_000)
   const message = { tenantId: as.tenantId, botId, providerMessageId: crypto.randomUUID(), at, sender }
-  await receiveMessages(gateway.database, gateway.ids, [{ ...message, content: { type: 'text', text: 'hola' } }])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [{ ...message, content: { type: 'text', text: 'hola' } }],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   return textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
 }

@@ -25,7 +25,12 @@ async function openDesk(): Promise<Desk> {
   const botId = textAt(bot, 'id')
   const sender = { identities: [{ kind: 'phone' as const, value: '+573001110001' }], name: 'Ana' }
   const message = { tenantId: as.tenantId, botId, providerMessageId: crypto.randomUUID(), at: new Date(), sender }
-  await receiveMessages(gateway.database, gateway.ids, [{ ...message, content: { type: 'text', text: 'hola' } }])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [{ ...message, content: { type: 'text', text: 'hola' } }],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const id = textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
   await gateway.admin`delete from inbox where conversation_id = ${id}`

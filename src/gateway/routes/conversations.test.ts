@@ -28,13 +28,18 @@ async function addBot(as: Caller): Promise<string> {
 
 /** A customer writes for the first time. Returns the conversation's id. */
 async function begin({ as, botId }: Desk, name: string, phone: string, text = 'hola'): Promise<string> {
-  await receiveMessages(gateway.database, gateway.ids, [
-    {
-      ...{ tenantId: as.tenantId, botId, providerMessageId: `wamid.${crypto.randomUUID()}`, at: new Date() },
-      sender: { identities: [{ kind: 'phone', value: phone }], name },
-      content: { type: 'text', text },
-    },
-  ])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [
+      {
+        ...{ tenantId: as.tenantId, botId, providerMessageId: `wamid.${crypto.randomUUID()}`, at: new Date() },
+        sender: { identities: [{ kind: 'phone', value: phone }], name },
+        content: { type: 'text', text },
+      },
+    ],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   return textAt(await gateway.call('GET', '/api/conversations?limit=1', { as }), 'data.0.id')
 }

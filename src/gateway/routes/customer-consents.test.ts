@@ -171,13 +171,18 @@ test('every way to send refuses a message to one who is opted out, with the same
   })
   const botId = textAt(bot, 'id')
   const phone = '+573001110001'
-  await receiveMessages(gateway.database, gateway.ids, [
-    {
-      ...{ tenantId: as.tenantId, botId, providerMessageId: crypto.randomUUID(), at: new Date() },
-      sender: { identities: [{ kind: 'phone', value: phone }], name: 'Ana' },
-      content: { type: 'text', text: 'hola' },
-    },
-  ])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [
+      {
+        ...{ tenantId: as.tenantId, botId, providerMessageId: crypto.randomUUID(), at: new Date() },
+        sender: { identities: [{ kind: 'phone', value: phone }], name: 'Ana' },
+        content: { type: 'text', text: 'hola' },
+      },
+    ],
+    gateway.sealer,
+  )
   await gateway.feed.announce(as.tenantId, { changed: ['conversations', 'customers'] })
   const conversation = await call(as, 'GET', '/api/conversations')
   const [id, customerId] = [textAt(conversation, 'data.0.id'), textAt(conversation, 'data.0.customer_id')]

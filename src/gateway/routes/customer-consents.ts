@@ -17,8 +17,11 @@ const consent = named(
     id: uuid,
     kind: v.picklist(['opted_out', 'opted_in']),
     source: v.pipe(
-      v.picklist(['customer', 'agent', 'api']),
-      v.description('Who said it: the customer themselves, a user, or a program with an API key'),
+      v.picklist(['customer', 'agent', 'api', 'erasure']),
+      v.description(
+        'Who said it: the customer themselves, a user, or a program with an API key; `erasure`: it was said before what ' +
+          'was known of the customer was erased',
+      ),
     ),
     word: v.pipe(v.nullable(v.string()), v.description('What the customer wrote')),
     message_id: v.nullable(uuid),

@@ -13,6 +13,8 @@ import {
 import { listCustomers } from '../../commerce/list-customers.ts'
 import { invalid } from '../../lib/check-fields.ts'
 import { AppError } from '../../lib/errors.ts'
+import { releaseSuppressions } from '../../messaging/privacy/suppressions.ts'
+import type { Transaction } from '../../stores/postgres/database.ts'
 import { answerChange } from '../change.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
@@ -93,7 +95,8 @@ export function customerRoutes(parts: Parts): Hono<Env> {
     async context => {
       const given = context.req.valid('json')
       return await answerChange(parts, context, 201, async (tx, { tenantId }, record) => {
-        const after = accept(await createCustomer(tx, parts.ids, tenantId, given))
+        const made = accept(await createCustomer(tx, parts.ids, tenantId, given))
+        const after = await optedOutAsBefore(tx, tenantId, made)
         record({ action: 'customer.created', resource: 'customers', id: after.id, before: null, after })
         return after
       })
@@ -128,7 +131,8 @@ export function customerRoutes(parts: Parts): Hono<Env> {
       return await answerChange(parts, context, 200, async (tx, { tenantId }, record) => {
         const before = found(await lockCustomer(tx, tenantId, id), 'customer')
         mustMatch(context, before)
-        const after = accept(await updateCustomer(tx, tenantId, id, changes))
+        const changed = accept(await updateCustomer(tx, tenantId, id, changes))
+        const after = await optedOutAsBefore(tx, tenantId, changed)
         record({ action: 'customer.updated', resource: 'customers', id, before, after })
         return after
       })
@@ -157,6 +161,15 @@ export function customerRoutes(parts: Parts): Hono<Env> {
     },
   )
   app.route('/', customerConsentRoutes(parts))
+
+  /** Who wanted no messages before they were erased wants none, whoever enters them again. */
+  async function optedOutAsBefore(tx: Transaction, tenantId: string, customer: Customer): Promise<Customer> {
+    const { id, identities } = customer
+    const introduced = [{ tenantId, customerId: id, identities }]
+    const released = await releaseSuppressions(tx, parts.ids, parts.sealer, introduced)
+    return released.has(id) ? found(await findCustomer(tx, tenantId, id), 'customer') : customer
+  }
+
   return app
 }
 

@@ -20,13 +20,18 @@ async function addBot(as: Caller): Promise<string> {
 async function addMessage(as: Caller, botId: string, status: 'failed' | 'unknown' | 'sent', hoursAgo = 0) {
   const { tenantId } = as
   const at = new Date(Date.now() - hoursAgo * 3_600_000)
-  const { stored } = await receiveMessages(gateway.database, gateway.ids, [
-    {
-      ...{ tenantId, botId, providerMessageId: crypto.randomUUID(), at },
-      sender: { identities: [{ kind: 'phone', value: `+${phones++}` }], name: null },
-      content: { type: 'text', text: 'hola' },
-    },
-  ])
+  const { stored } = await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [
+      {
+        ...{ tenantId, botId, providerMessageId: crypto.randomUUID(), at },
+        sender: { identities: [{ kind: 'phone', value: `+${phones++}` }], name: null },
+        content: { type: 'text', text: 'hola' },
+      },
+    ],
+    gateway.sealer,
+  )
   const [conversationId, id] = [stored[0]?.conversationId ?? '', gateway.ids.next()]
   await gateway.admin`insert into messages
       (tenant_id, conversation_id, id, bot_id, direction, content, status, error, provider_message_id)

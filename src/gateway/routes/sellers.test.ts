@@ -94,13 +94,18 @@ async function addOrder(as: Caller, seller_id: string): Promise<void> {
 async function addConversation(as: Caller): Promise<string> {
   const config = { phone_number_id: '900100', access_token: 'a', app_secret: 'b', verify_token: 'c' }
   const bot = await gateway.call('POST', '/api/bots', { as, body: { name: 'Bot', provider: 'meta', config } })
-  await receiveMessages(gateway.database, gateway.ids, [
-    {
-      ...{ tenantId: as.tenantId, botId: textAt(bot, 'id'), providerMessageId: 'wamid-1', at: new Date() },
-      sender: { identities: [{ kind: 'phone', value: '+573009998877' }], name: 'Eva' },
-      content: { type: 'text', text: 'hola' },
-    },
-  ])
+  await receiveMessages(
+    gateway.database,
+    gateway.ids,
+    [
+      {
+        ...{ tenantId: as.tenantId, botId: textAt(bot, 'id'), providerMessageId: 'wamid-1', at: new Date() },
+        sender: { identities: [{ kind: 'phone', value: '+573009998877' }], name: 'Eva' },
+        content: { type: 'text', text: 'hola' },
+      },
+    ],
+    gateway.sealer,
+  )
   return textAt(await gateway.call('GET', '/api/conversations', { as }), 'data.0.id')
 }
 
