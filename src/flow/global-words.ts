@@ -3,15 +3,18 @@ import { askForPerson, type Call, emit } from './call.ts'
 import type { InboundContent } from './content.ts'
 import type { Choice } from './events.ts'
 import { wordKindOf } from './languages.ts'
+import type { Context } from './scope.ts'
 import { notify } from './send-content.ts'
 import { candidates, type FlowVersion, startFlow } from './start-flow.ts'
 import type { ConversationState } from './state.ts'
+
+type Said = { readonly state: ConversationState; readonly context: Pick<Context, 'business'> }
 
 /**
  * The word that a whole message is; null for any other message. What the bot itself offers to tap is its flow's business:
  * who taps "Exit" leaves that flow, and does not ask to be left alone.
  */
-export function meantWord({ state, context }: Call, content: InboundContent): WordKind | null {
+export function meantWord({ state, context }: Said, content: InboundContent): WordKind | null {
   const isOffered = content.type === 'choice' && offered(state).some(choice => choice.id === content.id)
   if (isOffered && state.run?.waiting?.kind === 'answer') return null
   const word = wordKindOf(context.business, content)

@@ -1,7 +1,9 @@
 import { type Call, type Effect, emit } from './call.ts'
 import { leaveAlone } from './consent.ts'
+import type { InboundContent } from './content.ts'
 import { type ActionResult, takeResult, timeOut } from './continue-run.ts'
 import type { ConversationEvent } from './events.ts'
+import { meantWord } from './global-words.ts'
 import { type AgentMessage, callPerson, recordAgentMessage, resume, takeOver, timeOutPerson } from './handoff-run.ts'
 import type { FlowLibrary } from './library.ts'
 import { STEPS_PER_CALL_MAX } from './limits.ts'
@@ -52,7 +54,8 @@ export type StepResult = {
  *
  * While a person has the conversation (`waiting`, `agent`), when it is closed, and while an action's result is awaited,
  * a message gives `message.received` only, but for a word that asks to be left alone. In the last case it is no answer to
- * what is asked after: a caller that does not want that holds messages back while `isAwaitingAction(state)`.
+ * what is asked after: a caller that does not want that holds messages back while `isAwaitingAction(state)`,
+ * but for those of `isHeededAtOnce`.
  *
  * To a customer who is left alone (`context.customer.opted_out`) nothing is sent but what has `consent`; a caller that
  * plays several inputs with one context says so in it after a `consent` effect.
@@ -74,9 +77,21 @@ function withTapped(state: ConversationState, input: MessageInput): MessageInput
   return content === input.content ? input : { ...input, content }
 }
 
-/** Whether the run waits for the result of an action, so that messages had better wait too. */
+/** Whether the run waits for the result of an action, so that messages had better wait too: unless `isHeededAtOnce`. */
 export function isAwaitingAction(state: ConversationState): boolean {
   return state.status === 'bot' && state.run?.waiting?.kind === 'action'
+}
+
+/**
+ * Whether a message means the same whatever a run waits for: it asks to be left alone, or comes from who is left alone.
+ * It ends the run, whose result then comes too late.
+ */
+export function isHeededAtOnce(
+  state: ConversationState,
+  content: InboundContent,
+  context: Pick<Context, 'business'> & { readonly customer: Pick<Context['customer'], 'opted_out'> },
+): boolean {
+  return context.customer.opted_out || meantWord({ state, context }, content) === 'stop'
 }
 
 function dispatch(call: Call, input: Exclude<Input, MessageInput>): void {

@@ -170,30 +170,28 @@ const mailRow = {
   provider_at: nullable('timestamptz'),
 } as const
 
+const readMailWhere = (condition: string) => `
+    select i.tenant_id, i.conversation_id, i.id, i.kind, i.body, m.content, m.provider_at
+    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
+    cross join lateral (
+      select * from inbox
+      where tenant_id = g.tenant_id and conversation_id = g.conversation_id and failed_reason is null ${condition}
+      order by id limit $3) i
+    left join messages m on m.tenant_id = i.tenant_id and m.conversation_id = i.conversation_id and m.id = i.id`
+
 const readMailRows = statement({
   name: 'turn_read_mail',
   params: ['tenant_ids', 'conversation_ids', 'limit'],
   row: mailRow,
-  sql: `select i.tenant_id, i.conversation_id, i.id, i.kind, i.body, m.content, m.provider_at
-    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
-    cross join lateral (
-      select * from inbox
-      where tenant_id = g.tenant_id and conversation_id = g.conversation_id and failed_reason is null
-      order by id limit $3) i
-    left join messages m on m.tenant_id = i.tenant_id and m.conversation_id = i.conversation_id and m.id = i.id`,
+  sql: readMailWhere(''),
 })
 
 // What a flow waits for comes after the messages that are held until it is there, of which there may be many.
-const readResultRows = statement({
-  name: 'turn_read_results',
+const readNewRows = statement({
+  name: 'turn_read_new_mail',
   params: ['tenant_ids', 'conversation_ids', 'limit'],
   row: mailRow,
-  sql: `select i.tenant_id, i.conversation_id, i.id, i.kind, i.body, null::jsonb as content, null::timestamptz as provider_at
-    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
-    cross join lateral (
-      select * from inbox
-      where tenant_id = g.tenant_id and conversation_id = g.conversation_id and failed_reason is null and kind = 'result'
-      order by id limit $3) i`,
+  sql: readMailWhere('and not held'),
 })
 
 /** Goes round the tenants, so that each has its turn however many wait. */
@@ -268,21 +266,22 @@ export async function claimConversation(tx: Transaction, key: ConversationKey): 
 
 /**
  * The mail of locked conversations in order of arrival, by conversation id; at most `mailMax` rows of each. Of those that
- * wait for an answer from outside (`waiting`) that answer comes first.
+ * wait for an answer from outside (`waiting`) only what is not held yet, and as much as a turn takes.
  */
 export async function readMail(
   tx: Transaction,
   conversations: readonly Claimed[],
-  { waiting = [], mailMax = mailPerTurnMax }: { readonly waiting?: readonly Claimed[]; readonly mailMax?: number } = {},
+  {
+    waiting,
+    mailMax = mailPerTurnMax,
+  }: { readonly waiting: ReadonlySet<Claimed>; readonly mailMax?: number | undefined },
 ): Promise<Map<string, Mail[]>> {
-  const mail = byConversation(await tx.run(readMailRows, { ...keysOf(conversations), limit: mailMax }))
-  if (waiting.length === 0) return mail
-  const results = byConversation(await tx.run(readResultRows, { ...keysOf(waiting), limit: mailMax }))
-  for (const [id, rows] of results) {
-    const others = (mail.get(id) ?? []).filter(row => row.kind !== 'result')
-    mail.set(id, [...rows, ...others].slice(0, mailMax))
-  }
-  return mail
+  const others = conversations.filter(conversation => !waiting.has(conversation))
+  const [mail, behind] = await Promise.all([
+    others.length === 0 ? [] : tx.run(readMailRows, { ...keysOf(others), limit: mailMax }),
+    waiting.size === 0 ? [] : tx.run(readNewRows, { ...keysOf([...waiting]), limit: mailPerTurnMax }),
+  ])
+  return byConversation([...mail, ...behind])
 }
 
 function keysOf(conversations: readonly Claimed[]) {

@@ -112,7 +112,7 @@ const moveMail = statement({
   sql: `with message as (
       update messages set conversation_id = $4, tx = default
       where tenant_id = $1 and conversation_id = $2 and id = any ($3::uuid[]))
-    update inbox set conversation_id = $4 where tenant_id = $1 and conversation_id = $2 and id = any ($3::uuid[])`,
+    update inbox set conversation_id = $4, held = false where tenant_id = $1 and conversation_id = $2 and id = any ($3::uuid[])`,
 })
 
 /**

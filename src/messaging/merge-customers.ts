@@ -1,7 +1,7 @@
 import { unknownBusiness } from '../flow/business.ts'
 import type { FlowLibrary } from '../flow/library.ts'
 import type { ConversationState } from '../flow/state.ts'
-import { step } from '../flow/step.ts'
+import { isAwaitingAction, step } from '../flow/step.ts'
 import type { StoredEvent } from '../flow/upcast.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullableJson, type RowOf, statement } from '../stores/postgres/statement.ts'
@@ -164,7 +164,7 @@ export async function mergeCustomer(
     const { state, events } = step(noFlows, before, { kind: 'close', reason: 'merged' }, context)
     return {
       ...{ tenantId, conversationId: rival.id, botId: rival.bot_id, state, seqBefore: before.seq, events },
-      ...{ sends: [], timer: null, doneIds: [], heldIds: [], releases: false, lastInboundAt: null },
+      ...{ sends: [], timer: null, doneIds: [], heldIds: [], releases: isAwaitingAction(before), lastInboundAt: null },
     }
   })
   await saveTurns(tx, turns, new Date())

@@ -4,7 +4,15 @@ import { type ConversationEvent, SENDING_EVENTS } from '../flow/events.ts'
 import type { FlowLibrary } from '../flow/library.ts'
 import { ACTIONS_PER_TURN_MAX } from '../flow/limits.ts'
 import type { ConversationState } from '../flow/state.ts'
-import { type ActionResult, type Context, type Effect, type Input, isAwaitingAction, step } from '../flow/step.ts'
+import {
+  type ActionResult,
+  type Context,
+  type Effect,
+  type Input,
+  isAwaitingAction,
+  isHeededAtOnce,
+  step,
+} from '../flow/step.ts'
 import type { Ids } from '../lib/ids.ts'
 import type { Json } from '../lib/json.ts'
 import { providerNames } from '../messaging/bot-config.ts'
@@ -68,29 +76,55 @@ export type Taken = {
 /**
  * Plays a conversation's mail, in order. Writes nothing: what is to be written is in the turn. Null where the turn needs
  * an action that `perform` postpones. Messages that come while the flow waits for an answer from outside are held: they
- * are played once it is there.
+ * are played once it is there. The mail of a conversation that waits is without what is held already.
  */
 export async function playTurn(taken: Taken, tools: TurnTools): Promise<Played | null> {
   const play = newPlay(taken, tools)
-  let rows = taken.mail
-  for (let held: readonly Mail[] = []; rows.length > 0; rows = held) {
-    held = []
-    for (const row of rows) {
-      if (row.kind === 'message' && isAwaitingAction(play.state)) held = [...held, row]
-      else if (!(await playRow(play, row, taken, tools))) return null
-    }
-    if (held.length === rows.length) {
-      play.heldIds.push(...held.map(row => row.id))
-      break
-    }
-  }
+  const left = await playMail(play, taken.mail, taken, tools)
+  if (left === null) return null
   const { conversation, mail } = taken
-  const { movedIds, heldIds, consents, calls, told, changed } = play
-  const left = new Set([...movedIds, ...heldIds])
-  const doneIds = mail.flatMap(row => (left.has(row.id) ? [] : [row.id]))
+  const { movedIds, consents, calls, told, changed } = play
+  const leftIds = left.map(row => row.id)
+  const remain = new Set([...movedIds, ...leftIds])
+  const doneIds = mail.flatMap(row => (remain.has(row.id) ? [] : [row.id]))
+  const heldIds = isAwaitingAction(play.state) ? leftIds : []
   const releases = isAwaitingAction(taken.state) && !isAwaitingAction(play.state)
   const turn = { ...play.turn, state: play.state, timer: play.timer, doneIds, heldIds, releases }
   return { conversation, turn, told, changed, movedIds, calls, consents }
+}
+
+/**
+ * Returns what is left for a later turn; null where this one cannot go on. A message comes after those before it that are
+ * held, also once the answer is there.
+ */
+async function playMail(
+  play: Play,
+  rows: readonly Mail[],
+  taken: Taken,
+  tools: TurnTools,
+): Promise<readonly Mail[] | null> {
+  const hasHeld = isAwaitingAction(taken.state)
+  const left: Mail[] = []
+  for (const row of rows) {
+    const isBehind = hasHeld || left.length > 0 || isAwaitingAction(play.state)
+    if (isBehind && canWait(row, play.state, play.context)) left.push(row)
+    else if (!(await playRow(play, row, taken, tools))) return null
+  }
+  if (left.length === 0 || hasHeld || isAwaitingAction(play.state)) return left
+  return await playMail(play, left, taken, tools)
+}
+
+function canWait({ kind, content }: Mail, state: ConversationState, context: HeededIn): boolean {
+  return kind === 'message' && content !== null && !isHeededAtOnce(state, content, context)
+}
+
+type HeededIn = Parameters<typeof isHeededAtOnce>[2]
+
+/** What a turn takes that plays one row only: that row, and before it the messages that are to be held. */
+export function upToFirstPlayed({ conversation, state, mail }: Taken, business: Business): readonly Mail[] {
+  const context = { business, customer: { opted_out: conversation.customer_opted_out } }
+  const first = mail.findIndex(row => !isAwaitingAction(state) || !canWait(row, state, context))
+  return first === -1 ? mail : mail.slice(0, first + 1)
 }
 
 type Play = {
@@ -101,7 +135,6 @@ type Play = {
   readonly told: FeedEvent[]
   readonly changed: string[]
   readonly movedIds: string[]
-  readonly heldIds: string[]
   readonly consents: Consent[]
   readonly calls: NewCall[]
   context: Context
@@ -126,7 +159,7 @@ function newPlay({ conversation, state, mail }: Taken, tools: TurnTools): Play {
       sends: [],
       lastInboundAt: lastInboundMs === null ? null : new Date(lastInboundMs),
     },
-    ...{ told: [], changed: [], movedIds: [], heldIds: [], consents: [], calls: [] },
+    ...{ told: [], changed: [], movedIds: [], consents: [], calls: [] },
     context: contextOf(conversation, lastInboundMs, tools),
     state,
     timer: undefined,

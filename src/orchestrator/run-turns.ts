@@ -30,7 +30,7 @@ import type { Feed } from '../stores/feed.ts'
 import { type Database, sqlState, type Transaction } from '../stores/postgres/database.ts'
 import type { StateSnapshots } from '../stores/state-snapshots.ts'
 import { versionsNamedBy } from './input-of-mail.ts'
-import { type Performed, type Played, playTurn, type Taken, type TurnTools } from './play-turn.ts'
+import { type Performed, type Played, playTurn, type Taken, type TurnTools, upToFirstPlayed } from './play-turn.ts'
 
 /** Conversations whose turns are written in one transaction. */
 export const turnsBatchMax = 50
@@ -127,9 +127,9 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
       const saved = await database.transaction({ role: 'worker' }, async tx => {
         const claimed = await claimConversation(tx, key)
         if (claimed === undefined) return nothing
-        const all = await takeMail(tx, [claimed], { mailMax: 1 })
-        taken = { conversation: all[0]?.conversation ?? claimed, row: all[0]?.mail[0] }
-        const played = await playAll(tx, all, 'alone')
+        const one = await takeOne(tx, claimed)
+        taken = { conversation: one.conversation, row: one.mail.at(-1) }
+        const played = await playAll(tx, [one], 'alone')
         return await save(
           tx,
           played.flatMap(one => one ?? []),
@@ -161,16 +161,20 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
     tellOfFailure(feed, conversation, failed)
   }
 
-  async function takeMail(
-    tx: Transaction,
-    claimed: readonly Claimed[],
-    max: { readonly mailMax?: number } = {},
-  ): Promise<Taken[]> {
+  async function takeMail(tx: Transaction, claimed: readonly Claimed[], mailMax?: number): Promise<Taken[]> {
     const current = await withStates(tx, snapshots, claimed)
     const taken = current.map(conversation => ({ conversation, state: conversation.state ?? initialState }))
     const waiting = taken.flatMap(({ conversation, state }) => (isAwaitingAction(state) ? [conversation] : []))
-    const mail = await readMail(tx, claimed, { waiting, ...max })
+    const mail = await readMail(tx, current, { waiting: new Set(waiting), mailMax })
     return taken.map(one => ({ ...one, mail: mail.get(one.conversation.id) ?? [] }))
+  }
+
+  /** A conversation with the one row that it plays, and what is to be held before it. */
+  async function takeOne(tx: Transaction, claimed: Claimed): Promise<Taken> {
+    const [taken] = await takeMail(tx, [claimed], 1)
+    if (taken === undefined) return { conversation: claimed, state: initialState, mail: [] }
+    const businessOf = await businesses.load(tx, [claimed.tenant_id])
+    return { ...taken, mail: upToFirstPlayed(taken, businessOf(claimed.tenant_id)) }
   }
 
   async function playAll(tx: Transaction, taken: readonly Taken[], company: Company): Promise<(Played | null)[]> {
