@@ -2,6 +2,7 @@ import { anything, type CelFunction, celFunction, optional, text, textOrNumber, 
 import { toText } from './cel-values.ts'
 import { spend } from './evaluation.ts'
 import { PADDED_LENGTH_MAX } from './limits.ts'
+import { searchCost } from './meter.ts'
 import { containsWords, foldWords, shorten } from './words.ts'
 
 /** What expressions may do with texts, besides what CEL brings. */
@@ -88,6 +89,7 @@ export const textFunctions: readonly CelFunction[] = [
     compute: (given, words) => {
       spend(given.length / 8)
       const folded = foldWords(words)
+      spend(searchCost(given.length, folded.length))
       return folded !== '' && containsWords(foldWords(given), folded)
     },
   }),
@@ -103,6 +105,7 @@ export const textFunctions: readonly CelFunction[] = [
 
 function replace(given: string, from: string, to: string): string {
   if (from === '') throw new Error('replace() needs something to look for')
+  spend(searchCost(given.length, from.length))
   const parts = given.split(from)
   spend((given.length + (parts.length - 1) * to.length) / 8)
   return parts.join(to)

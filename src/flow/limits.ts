@@ -76,6 +76,8 @@ export const VARIABLES_JSON_LENGTH_MAX = 262_144
 export const JSON_DEPTH_MAX = 32
 /** Cost units that the expressions of one call may spend together; see `meter.ts` for what costs how much. */
 export const EXPRESSION_COST_MAX = 200_000
+/** Characters that a search in a text compares for one cost unit. */
+export const COMPARISONS_PER_UNIT = 256
 /** What `join` and `duration` take in an expression. */
 export const LITERAL_LENGTH_MAX = 64
 /** What an expression pays for a formatter that is not at hand, and for a built-in that makes one each time. */

@@ -45,6 +45,54 @@ describe('the meter', () => {
     expect(performance.now() - started).toBeLessThan(2_000)
   })
 
+  test.each([
+    'given.contains(wanted)',
+    '(given + "").contains(wanted)',
+    '(few[0] == 1 ? given : "").contains(wanted)',
+    'cel.bind(v, given, v.contains(wanted))',
+    '[given].map(v, v.contains(wanted))',
+    '{"a": given}.a.contains(wanted)',
+    'given.contains(given.substring(0, 30000) + "b" + given.substring(0, 10000))',
+    'given.indexOf(wanted)',
+    'given.indexOf(wanted, 1)',
+    'given.lastIndexOf(wanted)',
+    'given.lastIndexOf(wanted, 64999)',
+    'given.split(wanted)',
+    'given.split(wanted, 2)',
+    'given.replace(wanted, "x")',
+    'replace(given, wanted, "x")',
+    'hasWords(words, wantedWords)',
+    '[wanted].exists(w, given.contains(w))',
+  ])('has %s pay for the length of both before it searches', source => {
+    const variables: Readonly<Record<string, unknown>> = {
+      given: 'a'.repeat(65_000),
+      wanted: `${'a'.repeat(20_000)}b${'a'.repeat(20_000)}`,
+      words: 'a '.repeat(32_000),
+      wantedWords: `${'a '.repeat(10_000)}b ${'a '.repeat(10_000)}`,
+      few: toCel([1]),
+    }
+    const expression = parseExpression(source, 'f')
+    expect(expression.problem).toBeNull()
+    const scope: Scope = { lookup: name => variables[name], left: EXPRESSION_COST_MAX }
+    const startedUs = process.cpuUsage().user
+    let problem = 'none'
+    try {
+      expression.evaluate(scope)
+    } catch (error) {
+      problem = String(error)
+    }
+    expect(problem).toContain('too much work')
+    // A search that is made takes a second or more.
+    expect((process.cpuUsage().user - startedUs) / 1_000).toBeLessThan(500)
+  })
+
+  test('lets a flow search a long text for something short, and compare long texts', () => {
+    const scope: Scope = { lookup: () => 'x'.repeat(65_000), left: EXPRESSION_COST_MAX }
+    const source = 'text.contains("forty characters of a name that may stand") || text == other || text in [other]'
+    expect(parseExpression(source, 'f').evaluate(scope)).toBe(true)
+    expect(scope.left).toBeGreaterThan(EXPRESSION_COST_MAX / 2)
+  })
+
   test('leaves alone what an ordinary flow does', () => {
     const scope = scopeOf()
     expect(parseExpression('many.filter(n, n % 2 == 0).map(n, n * n).size()', 'f').evaluate(scope)).toBe(500n)

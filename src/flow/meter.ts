@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { spend, unitsLeft } from './evaluation.ts'
-import { FORMAT_COST } from './limits.ts'
+import { COMPARISONS_PER_UNIT, FORMAT_COST } from './limits.ts'
 
 type Evaluate = (evaluator: unknown, node: unknown, context: unknown) => unknown
 type MeteredNode = ASTNode & { meta: { evaluate: Evaluate }; setMeta(key: 'evaluate', value: Evaluate): void }
@@ -16,6 +16,7 @@ type MeteredNode = ASTNode & { meta: { evaluate: Evaluate }; setMeta(key: 'evalu
  */
 export function installMeter(node: ASTNode, isResult = true): void {
   if (isMetered(node)) meterNode(node, isResult || MAKING.has(node.op))
+  if (node.op === 'rcall' && SEARCHES.has(node.args[0])) meterSearch(node.args[1], node.args[2][0])
   for (const child of childrenOf(node)) installMeter(child, COMPARING.has(node.op))
 }
 
@@ -38,6 +39,43 @@ function meterNode(node: MeteredNode, isInFull: boolean): void {
     spend(Math.floor(size / 8))
     return value
   })
+}
+
+const SEARCHES: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split'])
+
+/** CEL searches once it has both texts, in whatever order: the search is paid for as soon as the second one is there. */
+function meterSearch(searched: ASTNode, wanted: ASTNode | undefined): void {
+  if (wanted === undefined) return
+  let lengths: { readonly searched?: number; readonly wanted?: number } = {}
+  const take = (length: typeof lengths) => {
+    lengths = { ...lengths, ...length }
+    if (lengths.searched === undefined || lengths.wanted === undefined) return
+    const cost = searchCost(lengths.searched, lengths.wanted)
+    lengths = {}
+    spend(cost)
+  }
+  afterwards(searched, value => take({ searched: textLength(value) }))
+  afterwards(wanted, value => take({ wanted: textLength(value) }))
+}
+
+function textLength(value: unknown): number {
+  return typeof value === 'string' ? value.length : 0
+}
+
+function afterwards(node: ASTNode, look: (value: unknown) => void): void {
+  if (!isMetered(node)) return
+  const { evaluate } = node.meta
+  node.setMeta('evaluate', (evaluator, self, context) => {
+    const value = evaluate(evaluator, self, context)
+    look(value)
+    return value
+  })
+}
+
+/** What a search costs at worst: what is looked for is held against each place of the text, nearly to its end. */
+export function searchCost(length: number, wantedLength: number): number {
+  const places = Math.max(0, length - wantedLength + 1)
+  return Math.floor((places * wantedLength) / COMPARISONS_PER_UNIT)
 }
 
 const IN_ZONE = /^get(?:Date|DayOfMonth|DayOfWeek|DayOfYear|FullYear|Hours|Minutes|Month|Seconds)$/
