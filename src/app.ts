@@ -107,7 +107,9 @@ const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
     }
   },
   async analytics(parts) {
-    return { fetch: opsRoutes(parts).fetch, stop: async () => undefined }
+    const { startAnalytics } = await import('./analytics/analytics.ts')
+    const { stop } = startAnalytics({ ...parts, clock: systemClock, ids: uuids })
+    return { fetch: opsRoutes(parts).fetch, stop }
   },
 }
 
