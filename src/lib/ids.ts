@@ -1,7 +1,22 @@
+import { type Clock, systemClock } from './clock.ts'
+
 /** Where ids come from: UUIDv7 (RFC 9562), so that later ids of one process sort after its earlier ones. */
 export type Ids = { next(): string }
 
-export const uuids: Ids = { next: () => Bun.randomUUIDv7() }
+/** A clock that is set back makes no id that sorts before those that were made: mail and sends go by their order. */
+export function makeIds(clock: Clock): Ids {
+  let latestMs = 0
+  return {
+    next() {
+      const id = Bun.randomUUIDv7('hex', Math.max(latestMs, clock.now()))
+      // Bun goes on to the next millisecond where one is full.
+      latestMs = millisecondsOf(id)
+      return id
+    },
+  }
+}
+
+export const uuids: Ids = makeIds(systemClock)
 
 const uuidShape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -24,5 +39,9 @@ export function idAt(ms: number): string {
 
 /** When an id was made, to the millisecond. */
 export function timeOf(id: string): Date {
-  return new Date(Number.parseInt(`${id.slice(0, 8)}${id.slice(9, 13)}`, 16))
+  return new Date(millisecondsOf(id))
+}
+
+function millisecondsOf(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 }
