@@ -46,13 +46,22 @@ async function lookAtDue(): Promise<boolean> {
   return await database.transaction(worker, async tx => {
     const { waiting } = await claimDueMessages(tx, 100)
     expect(waiting.length).toBe(1)
-    return await putOffMessages(tx, waiting)
+    return await putOffMessages(
+      tx,
+      waiting.map(row => ({ ...row, waitMs: 0 })),
+    )
   })
 }
 
 async function isDue({ id }: OutboxKey): Promise<boolean> {
   const [row] = await admin`select due_at <= now() as is_due from outbox where id = ${id}`
   return row.is_due
+}
+
+async function addCustomer(): Promise<string> {
+  const id = uuids.next()
+  await admin`insert into customers (tenant_id, id) values (${keys.tenant_id}, ${id})`
+  return id
 }
 
 async function isAnyoneWaiting(): Promise<boolean> {
@@ -84,7 +93,7 @@ test('a message that comes, and is put off, while the end of the one before it w
   const [other, head] = [await add('sending', uuids.next()), await add('sending')]
   const { next, ending } = await database.transaction(worker, async tx => {
     // Whoever has the first row holds up the end of both.
-    await changeOutbox(tx, [{ ...other, state: 'sending', dueAt: new Date(Date.now() + 15_000), attempts: 0 }])
+    await changeOutbox(tx, [{ ...other, state: 'sending', waitMs: 15_000, attempts: 0 }])
     const ending = database.transaction(worker, late => endOutbox(late, [other, head]))
     await until(isAnyoneWaiting)
     const next = await add('queued')
@@ -93,4 +102,21 @@ test('a message that comes, and is put off, while the end of the one before it w
   })
   expect(await ending).toBe(true)
   expect(await isDue(next)).toBe(true)
+})
+
+test('messages go out in the order in which they were queued, whatever the clocks that made their ids', async () => {
+  const of = { tenant_id: keys.tenant_id, conversation_id: keys.conversation_id }
+  const [sooner, later] = [uuids.next(), uuids.next()]
+  // The first to be queued has an id from a clock that goes ahead.
+  for (const id of [later, sooner])
+    await admin`insert into outbox (tenant_id, conversation_id, id, bot_id)
+      values (${of.tenant_id}, ${of.conversation_id}, ${id}, ${keys.bot_id})`
+  await admin`insert into conversations (tenant_id, id, bot_id, customer_id)
+    values (${of.tenant_id}, ${of.conversation_id}, ${keys.bot_id}, ${await addCustomer()})`
+  await admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
+    values (${of.tenant_id}, ${of.conversation_id}, ${later}, ${keys.bot_id}, 'outbound', '{}', 'queued')`
+  const claim = () => database.transaction(worker, tx => claimDueMessages(tx, 100))
+  const { heads, waiting } = await claim()
+  expect(heads.map(head => head.id)).toEqual([later])
+  expect(waiting.map(row => [row.id, row.headId])).toEqual([[sooner, later]])
 })

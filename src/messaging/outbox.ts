@@ -16,6 +16,8 @@ export type DueMessage = {
   readonly attempts: number
   /** Of a message that goes out in several: those that have been sent. */
   readonly parts_sent: number
+  /** Sends of it that have begun before this one. */
+  readonly sends: number
   /** 0: somebody waits for it; 1: nobody does. */
   readonly urgency: number
   /** Goes out although the customer wants no messages: it tells them that they get none. */
@@ -52,6 +54,7 @@ const claimedRow = {
   bot_id: 'uuid',
   attempts: 'int4',
   parts_sent: 'int4',
+  sends: 'int4',
   urgency: 'int4',
   consent: 'bool',
   created_at: 'timestamptz',
@@ -61,17 +64,17 @@ const claimedRow = {
 
 /**
  * Rows that are due, of one urgency. What is before a row in its conversation is found by the conversation, and ordered
- * after: in the order of the ids alone the whole queue would be walked, with all that was deleted since the last vacuum.
+ * after: in an order of the whole queue all of it would be walked, with all that was deleted since the last vacuum.
  */
 function due(urgency: 0 | 1, limit: string): string {
-  return `select o.tenant_id, o.conversation_id, o.id, o.bot_id, o.attempts, o.parts_sent::int, o.urgency::int,
+  return `select o.tenant_id, o.conversation_id, o.id, o.bot_id, o.attempts, o.parts_sent::int, o.sends, o.urgency::int,
       o.consent, o.created_at, h.id as head_id, h.due_at as head_due_at
     from outbox o
     left join lateral (
       select id, due_at from (
-        select e.id, e.due_at from outbox e
-        where e.tenant_id = o.tenant_id and e.conversation_id = o.conversation_id and e.id < o.id offset 0) before
-      order by id limit 1) h on true
+        select e.id, e.due_at, e.seq from outbox e
+        where e.tenant_id = o.tenant_id and e.conversation_id = o.conversation_id and e.seq < o.seq offset 0) before
+      order by seq limit 1) h on true
     where o.state = 'queued' and o.urgency = ${urgency} and o.due_at <= now()
     order by o.due_at, o.id
     limit ${limit}
@@ -148,16 +151,17 @@ const readDue = statement({
 // row.
 const updateRows = statement({
   name: 'outbox_update',
-  params: ['ids', 'states', 'due_ats', 'attempts', 'parts_sent'],
+  params: ['ids', 'states', 'waits_ms', 'attempts', 'parts_sent', 'of_sends'],
   row: {},
   sql: `with given as materialized (
-      select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[], $5::int[]) as g
-        (id, state, due_at, attempts, parts_sent))
-    update outbox o set (state, due_at, attempts, sent_at, parts_sent) = (
-      select g.state, g.due_at, g.attempts, case when g.state = 'sending' then now() else o.sent_at end,
-        coalesce(g.parts_sent, o.parts_sent)
+      select * from unnest($1::uuid[], $2::text[], $3::float8[], $4::int[], $5::int[], $6::int[]) as g
+        (id, state, wait_ms, attempts, parts_sent, of_send))
+    update outbox o set (state, due_at, attempts, sent_at, parts_sent, sends) = (
+      select g.state, now() + make_interval(secs => g.wait_ms / 1000), g.attempts, case when g.state = 'sending' then now() else o.sent_at end,
+        coalesce(g.parts_sent, o.parts_sent), o.sends + case when g.state = 'sending' then 1 else 0 end
       from given g where g.id = o.id)
-    where o.id = any ($1::uuid[])`,
+    where o.id = any ($1::uuid[])
+      and (select g.of_send is null or g.of_send = o.sends from given g where g.id = o.id)`,
 })
 
 const deleteRows = statement({
@@ -180,8 +184,8 @@ const touchNext = statement({
       from (select distinct * from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)) e
       cross join lateral (
         select id from (
-          select id from outbox where tenant_id = e.tenant_id and conversation_id = e.conversation_id offset 0) own
-        order by id limit 1) n))
+          select id, seq from outbox where tenant_id = e.tenant_id and conversation_id = e.conversation_id offset 0) own
+        order by seq limit 1) n))
     returning o.conversation_id`,
 })
 
@@ -189,11 +193,12 @@ const touchNext = statement({
 // whoever ends it may not see the next, so that stays due.
 const putOff = statement({
   name: 'outbox_put_off',
-  params: ['ids', 'head_ids', 'due_ats'],
+  params: ['ids', 'head_ids', 'due_ats', 'waits_ms'],
   row: { id: 'uuid' },
   sql: `with given as materialized (
-      select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as g (id, head_id, due_at))
-    update outbox o set due_at = (select g.due_at from given g where g.id = o.id)
+      select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::float8[]) as g (id, head_id, due_at, wait_ms))
+    update outbox o set due_at = (
+      select greatest(g.due_at, now() + make_interval(secs => g.wait_ms / 1000)) from given g where g.id = o.id)
     where o.id = any (array(
       select g.id from given g
       cross join lateral (select from outbox where id = g.head_id for key share skip locked) h))
@@ -210,13 +215,18 @@ const releaseBot = statement({
 /** The keys of a row of the outbox, which are those of its message. */
 export type OutboxKey = { readonly tenant_id: string; readonly conversation_id: string; readonly id: string }
 
-/** What becomes of a row: when it is tried next, or taken for dead (`sending`), or settled (`unknown`). */
+/**
+ * What becomes of a row, and how long from now until it is tried next, or taken for dead (`sending`), or settled
+ * (`unknown`). By the database's clock: those of the processes may be off.
+ */
 export type OutboxChange = OutboxKey & {
   readonly state: 'queued' | 'sending' | 'unknown'
-  readonly dueAt: Date
+  readonly waitMs: number
   readonly attempts: number
   /** As it is, where it is left out. */
   readonly partsSent?: number
+  /** The send that leads to this, counted from 1: where another has begun since, nothing is changed. */
+  readonly ofSend?: number
 }
 
 /** A row that is due but has an earlier one of its conversation before it. */
@@ -248,16 +258,20 @@ export async function claimDueMessages(
   return { heads, waiting, hasMore: bulk === bulkLimit || rows.length - bulk === limit }
 }
 
+/** When such a row is due again: after `waitMs` from now, and not before `headDueAt`, where that is still so. */
+export type PutOff = Omit<WaitingMessage, 'headDueAt'> & { readonly headDueAt: Date | null; readonly waitMs: number }
+
 /**
  * Makes rows due when the one before them is, so that they are not looked at again and again until then. Returns whether
  * all were put off: the others, whose first is ending at this moment, are to be looked at again soon.
  */
-export async function putOffMessages(tx: Transaction, waiting: readonly WaitingMessage[]): Promise<boolean> {
+export async function putOffMessages(tx: Transaction, waiting: readonly PutOff[]): Promise<boolean> {
   if (waiting.length === 0) return true
   const rows = await tx.run(putOff, {
     ids: waiting.map(row => row.id),
     head_ids: waiting.map(row => row.headId),
-    due_ats: waiting.map(row => row.headDueAt.toISOString()),
+    due_ats: waiting.map(row => row.headDueAt?.toISOString() ?? null),
+    waits_ms: waiting.map(row => row.waitMs),
   })
   return rows.length === waiting.length
 }
@@ -267,9 +281,10 @@ export async function changeOutbox(tx: Transaction, changes: readonly OutboxChan
   await tx.run(updateRows, {
     ids: changes.map(change => change.id),
     states: changes.map(change => change.state),
-    due_ats: changes.map(change => change.dueAt.toISOString()),
+    waits_ms: changes.map(change => change.waitMs),
     attempts: changes.map(change => change.attempts),
     parts_sent: changes.map(change => change.partsSent ?? null),
+    of_sends: changes.map(change => change.ofSend ?? null),
   })
 }
 

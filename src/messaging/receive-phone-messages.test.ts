@@ -88,7 +88,7 @@ const answer = (row: Row, providerMessageId: string) => record(row, { providerMe
 const lose = (row: Row) =>
   record(row, {
     ...{ status: 'unknown', error: { code: 'timeout', message: 'x' } },
-    row: { ...row, state: 'unknown', dueAt: new Date(Date.now() + 60_000), attempts: 0 },
+    row: { ...row, state: 'unknown', waitMs: 60_000, attempts: 0 },
   })
 
 async function written() {
@@ -185,7 +185,7 @@ describe('an echo of what this program sends is nobody’s message', () => {
 
   test('where it is a part of a longer one, or a try that was repeated', async () => {
     const send = await startSend(await addCustomer(phone))
-    const row = { ...send, state: 'queued' as const, dueAt: new Date(), attempts: 0, partsSent: 1 }
+    const row = { ...send, state: 'queued' as const, waitMs: 0, attempts: 0, partsSent: 1 }
     await record(send, { status: 'queued', partId: 'PART', row })
     expect(await receive(echo('PART'))).toEqual(['duplicate'])
     await answer(send, 'LAST')
@@ -213,7 +213,7 @@ describe('what a person writes on the phone while something of ours is being sen
     const [ana, luis] = [await addCustomer(phone), await addCustomer({ kind: 'phone', value: '+34600000002' })]
     await startSend(luis)
     const refused = await startSend(ana)
-    const row = { ...refused, state: 'queued' as const, dueAt: new Date(), attempts: 1 }
+    const row = { ...refused, state: 'queued' as const, waitMs: 0, attempts: 1 }
     await record(refused, { status: 'queued', row })
     expect(await receive(echo('PHONE'))).toEqual(['stored'])
   })

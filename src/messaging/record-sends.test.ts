@@ -5,8 +5,8 @@ import { createTestDatabase } from '../../test/support/postgres.ts'
 import { seedShop } from '../../test/support/seed.ts'
 import { uuids } from '../lib/ids.ts'
 import { makeMetrics } from '../lib/metrics.ts'
-import { connect, type Database, openDatabase } from '../stores/postgres/database.ts'
-import type { OutboxKey } from './outbox.ts'
+import { connect, type Database, openDatabase, type Transaction } from '../stores/postgres/database.ts'
+import { changeOutbox, type OutboxKey } from './outbox.ts'
 import { receiveStatuses } from './receive-statuses.ts'
 import { findExpiredSends, recordSends, type SendRecord } from './record-sends.ts'
 
@@ -57,7 +57,13 @@ function record(changes: Partial<SendRecord>): SendRecord {
 
 /** The send was refused after all, and is to be tried again. */
 function refusal(): SendRecord {
-  return record({ status: 'queued', error: refused, row: { ...key, state: 'queued', dueAt: new Date(), attempts: 1 } })
+  return record({ status: 'queued', error: refused, row: { ...key, state: 'queued', waitMs: 0, attempts: 1 } })
+}
+
+async function isAnyoneWaiting(): Promise<boolean> {
+  const waiting = await admin`select pid from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`
+  return waiting.length > 0
 }
 
 async function message() {
@@ -77,16 +83,41 @@ test('a message that was given up stays unknown when its refusal comes: nothing 
   expect(await message()).toEqual({ status: 'unknown', error: neverConfirmed })
 })
 
+/** Another send of it begins. */
+async function sendAgain(tx: Transaction): Promise<void> {
+  await changeOutbox(tx, [{ ...key, state: 'sending', waitMs: 15_000, attempts: 0 }])
+}
+
+test('what a send came to is written twice, since nobody knew of the first time: the send that has begun since goes on', async () => {
+  const first = record({ ...refusal(), row: { ...key, state: 'queued', waitMs: 0, attempts: 1, ofSend: 0 } })
+  await database.transaction(worker, tx => recordSends(tx, [first]))
+  await database.transaction(worker, sendAgain)
+  await database.transaction(worker, tx => recordSends(tx, [first]))
+  expect([...(await admin`select state, attempts, sends from outbox where id = ${key.id}`)]).toEqual([
+    { state: 'sending', attempts: 0, sends: 1 },
+  ])
+})
+
+test('the same where that send begins at the very moment', async () => {
+  const late = record({ ...refusal(), row: { ...key, state: 'queued', waitMs: 0, attempts: 1, ofSend: 0 } })
+  const { writing } = await database.transaction(worker, async tx => {
+    await sendAgain(tx)
+    const writing = database.transaction(worker, other => recordSends(other, [late]))
+    await until(isAnyoneWaiting)
+    return { writing }
+  })
+  await writing
+  expect([...(await admin`select state, sends from outbox where id = ${key.id}`)]).toEqual([
+    { state: 'sending', sends: 1 },
+  ])
+})
+
 test('the same where it is given up at that very moment', async () => {
   const recorded = await database.transaction(worker, async tx => {
     expect((await findExpiredSends(tx, 100)).map(send => send.id)).toContain(key.id)
     await recordSends(tx, [record({ error: neverConfirmed })])
     const late = database.transaction(worker, other => recordSends(other, [refusal()]))
-    await until(async () => {
-      const waiting = await admin`select pid from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`
-      return waiting.length > 0
-    })
+    await until(isAnyoneWaiting)
     return { late }
   })
   await recorded.late

@@ -29,8 +29,8 @@ const lockMessages = statement({
 const findRows = statement({
   name: 'send_find_rows',
   params: ['ids'],
-  row: { id: 'uuid' },
-  sql: 'select id from outbox where id = any ($1::uuid[])',
+  row: { id: 'uuid', sends: 'int4' },
+  sql: 'select id, sends from outbox where id = any ($1::uuid[])',
 })
 
 const resultRow = { id: 'uuid', status: 'text', error: nullableJson<MessageError>() } as const
@@ -98,7 +98,10 @@ export async function raiseEarlyStatuses(
 /** What came of it: what is to be told, and whether messages that waited behind these may go now. */
 export type SendsRecorded = { readonly changes: readonly StatusChange[]; readonly released: boolean }
 
-/** Writes how sends ended. One that is to go on, but has been given up in the meantime, stays as it is. */
+/**
+ * Writes how sends ended. A message that is to go on, but has been given up in the meantime, or is being sent again, stays
+ * as it is: whoever writes the same twice, since nobody told that the first time was enough, changes nothing then.
+ */
 export async function recordSends(tx: Transaction, given: readonly SendRecord[]): Promise<SendsRecorded> {
   await lockProviderIds(tx, given.flatMap(providerIdOf))
   const parts = given.flatMap(partOf)
@@ -161,8 +164,11 @@ async function withoutGivenUp(tx: Transaction, records: readonly SendRecord[]): 
     tx.run(lockMessages, keyColumns(goingOn)),
     tx.run(findRows, { ids: goingOn.map(record => record.id) }),
   ])
-  const left = new Set(rows.map(row => row.id))
-  return records.filter(record => record.row === null || left.has(record.id))
+  const sends = new Map(rows.map(row => [row.id, row.sends]))
+  return records.filter(({ id, row }) => {
+    const begun = sends.get(id)
+    return row === null || (begun !== undefined && (row.ofSend ?? begun) === begun)
+  })
 }
 
 const findExpired = statement({
@@ -171,7 +177,7 @@ const findExpired = statement({
   row: { tenant_id: 'uuid', conversation_id: 'uuid', id: 'uuid', state: 'text', attempts: 'int4' },
   sql: `select tenant_id, conversation_id, id, state, attempts from outbox
     where state <> 'queued' and due_at <= now()
-    order by due_at
+    order by due_at, id
     limit $1
     for update skip locked`,
 })

@@ -65,7 +65,7 @@ type Options = {
 
 /** The role that speaks with the providers: takes webhooks in, carries the outbox out, and asks whether bots may send. */
 export async function startAdapter(options: Options) {
-  const { config, database, bus, clock, sealer } = options
+  const { config, database, bus, sealer } = options
   let ownUrl: string | null = null
   const bridge = startBridgeWhenNeeded({ ...options, adapterUrl: () => ownUrl })
   const providers = makeProviders({
@@ -81,7 +81,6 @@ export async function startAdapter(options: Options) {
   const bots = makeBotCache({
     load: botId => database.transaction({ role: 'worker' }, tx => findBotWithSecrets(tx, sealer, botId)),
     bus,
-    clock,
   })
   const inbound = makeInbound({ ...options, bots, providers })
   const timeoutMs = config.SEND_TIMEOUT_SECONDS * 1_000

@@ -1,4 +1,3 @@
-import type { Clock } from '../lib/clock.ts'
 import { isUuid } from '../lib/ids.ts'
 import { Lru } from '../lib/lru.ts'
 import type { BotWithSecrets } from '../messaging/find-bot.ts'
@@ -22,18 +21,17 @@ export type BotCache = {
 export function makeBotCache(options: {
   readonly load: (botId: string) => Promise<BotWithSecrets | null>
   readonly bus: Bus
-  readonly clock: Clock
 }): BotCache {
   const bots = new Lru<string, { readonly bot: Promise<BotWithSecrets | null>; staleAt: number }>(botsMax)
   const unsubscribe = options.bus.subscribe('bot.changed', botId => bots.delete(botId))
 
   function load(botId: string): Promise<BotWithSecrets | null> {
     const bot = options.load(botId)
-    const entry = { bot, staleAt: options.clock.now() + freshMs }
+    const entry = { bot, staleAt: performance.now() + freshMs }
     bots.set(botId, entry)
     bot.then(
       found => {
-        if (found === null) entry.staleAt = options.clock.now() + absentMs
+        if (found === null) entry.staleAt = performance.now() + absentMs
       },
       () => bots.delete(botId),
     )
@@ -44,7 +42,7 @@ export function makeBotCache(options: {
     async find(botId) {
       if (!isUuid(botId)) return null
       const known = bots.get(botId)
-      return await (known !== undefined && known.staleAt > options.clock.now() ? known.bot : load(botId))
+      return await (known !== undefined && known.staleAt > performance.now() ? known.bot : load(botId))
     },
     forget: botId => bots.delete(botId),
     close: unsubscribe,

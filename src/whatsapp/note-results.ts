@@ -1,4 +1,3 @@
-import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import { botEvent, holdBot } from '../messaging/bot-status.ts'
@@ -21,14 +20,13 @@ export type NoteResult = (bot: BotWithSecrets, result: SendResult) => Promise<bo
 export function makeResultNotes(options: {
   readonly bus: Bus
   readonly feed: Feed
-  readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
   readonly bots: BotCache
   readonly breakers: Breakers
   readonly results: ResultWriter
 }): NoteResult {
-  const { bus, feed, clock, log, metrics, bots, breakers, results } = options
+  const { bus, feed, log, metrics, bots, breakers, results } = options
   const codes = new Set<string>()
 
   function count(provider: string, result: SendResult): void {
@@ -46,7 +44,7 @@ export function makeResultNotes(options: {
   function noteHealth(bot: BotWithSecrets, result: SendResult): void {
     const isDown = result.kind === 'unknown' || (result.kind === 'retry' && result.pace === 'soon')
     if (!isDown) return void breakers.took(bot.id)
-    if (!breakers.failed(bot.id, clock.now())) return
+    if (!breakers.failed(bot.id, performance.now())) return
     metrics.circuitsOpened.inc({ provider: bot.provider })
     log.warn({ bot_id: bot.id, code: result.error.code }, "a bot's provider is down: its messages wait")
   }

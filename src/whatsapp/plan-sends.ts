@@ -34,6 +34,12 @@ export type Send = {
   readonly isProbe: boolean
 }
 
+/**
+ * Windows end by the clock on the wall; rates and breakers go by one that never jumps: where the other is set back by an
+ * hour, no message waits for an hour.
+ */
+type Times = { readonly now: number; readonly steadyMs: number }
+
 /** What becomes of a message that is due. */
 type Plan =
   | { readonly kind: 'send'; readonly send: Send }
@@ -54,7 +60,7 @@ export type Planner = {
   /** `now`: milliseconds since 1970. */
   plan(heads: readonly DueMessage[], now: number): Promise<Planned>
   /** Whether a bot has so much in flight that its next messages are looked at one by one. */
-  isCrowded(now: number): boolean
+  isCrowded(): boolean
 }
 
 const botDeleted: MessageError = { code: 'bot_deleted', message: 'The bot was deleted before this was sent.' }
@@ -84,7 +90,7 @@ export function makePlanner(options: {
   const tenantRate = { burst: options.tenantMessagesPerMinute, intervalMs: 60_000 / options.tenantMessagesPerMinute }
   let crowdedUntil = 0
 
-  async function planSend(message: DueMessage, starting: Map<string, number>, now: number): Promise<Plan> {
+  async function planSend(message: DueMessage, starting: Map<string, number>, { now, steadyMs }: Times): Promise<Plan> {
     if (message.bot_status === null) return { kind: 'fail', error: botDeleted }
     if (message.is_opted_out && !message.consent) return { kind: 'fail', error: optedOut }
     const [own, other] = await Promise.all([
@@ -95,7 +101,7 @@ export function makePlanner(options: {
     const sides = { own: own === 'gone' ? null : own, other: typeof other === 'string' ? null : other }
     const way = chooseWay(
       message,
-      waysOf(message, sides, botId => breakers.isOpen(botId, now)),
+      waysOf(message, sides, botId => breakers.isOpen(botId, steadyMs)),
       now,
     )
     if (way === null) return { kind: 'fail', error: noBot }
@@ -103,11 +109,11 @@ export function makePlanner(options: {
     if (refusal !== null || way.to === null) return { kind: 'fail', error: refusal ?? noBot }
     const rendered = renderFor(message.content, way.capabilities)
     if (rendered.kind === 'refused') return { kind: 'fail', error: rendered.error }
-    const waitMs = waitFor(message, way, starting, now)
+    const waitMs = waitFor(message, way, starting, steadyMs)
     if (waitMs > 0) return { kind: 'wait', waitMs }
     // Where the provider is another one by now, there may be fewer parts.
     const index = Math.min(message.parts_sent, rendered.parts.length - 1)
-    const isProbe = breakers.pass(way.bot.id, now).kind === 'probe'
+    const isProbe = breakers.pass(way.bot.id, steadyMs).kind === 'probe'
     const [part, isLast] = [rendered.parts[index] ?? message.content, index === rendered.parts.length - 1]
     return { kind: 'send', send: { message, way, to: way.to, part, isLast, isProbe } }
   }
@@ -125,23 +131,23 @@ export function makePlanner(options: {
     }
   }
 
-  function waitFor(message: DueMessage, way: Way, starting: Map<string, number>, now: number): number {
+  function waitFor(message: DueMessage, way: Way, starting: Map<string, number>, steadyMs: number): number {
     const { id } = way.bot
     if (way.status !== 'connected') return way.status === 'connecting' ? connectingMs : heldMs
-    const passage = breakers.pass(id, now)
-    if (passage.kind === 'open') return passage.untilMs - now
+    const passage = breakers.pass(id, steadyMs)
+    if (passage.kind === 'open') return Math.ceil(passage.untilMs - steadyMs)
     const begun = starting.get(id) ?? 0
     if (passage.kind === 'probe' && begun > 0) return probedMs
-    if (inFlightOf(id) + begun >= inFlightPerBotMax) return slotOf(id, now)
-    const waitMs = admit(pace, limitsOf(message, way), now, message.urgency === 0 ? 0 : 1)
+    if (inFlightOf(id) + begun >= inFlightPerBotMax) return slotOf(id, steadyMs)
+    const waitMs = admit(pace, limitsOf(message, way), steadyMs, message.urgency === 0 ? 0 : 1)
     if (waitMs === 0) starting.set(id, begun + 1)
     return waitMs
   }
 
   /** A backlog, however long, is not looked at as a whole each time: each message has a moment of its own. */
-  function slotOf(botId: string, now: number): number {
-    const waitMs = crowdedMs + pace.queueMs(`c ${botId}`, crowdedRate, now)
-    crowdedUntil = Math.max(crowdedUntil, now + waitMs)
+  function slotOf(botId: string, steadyMs: number): number {
+    const waitMs = crowdedMs + pace.queueMs(`c ${botId}`, crowdedRate, steadyMs)
+    crowdedUntil = Math.max(crowdedUntil, steadyMs + waitMs)
     return waitMs
   }
 
@@ -158,24 +164,21 @@ export function makePlanner(options: {
     async plan(heads, now) {
       const starting = new Map<string, number>()
       const plans: { readonly message: DueMessage; readonly plan: Plan }[] = []
-      for (const message of heads) plans.push({ message, plan: await planSend(message, starting, now) })
-      return gather(plans, now, timeoutMs + marginMs)
+      const times = { now, steadyMs: performance.now() }
+      for (const message of heads) plans.push({ message, plan: await planSend(message, starting, times) })
+      return gather(plans, timeoutMs + marginMs)
     },
-    isCrowded: now => now < crowdedUntil,
+    isCrowded: () => performance.now() < crowdedUntil,
   }
 }
 
 /** `deadMs`: after it a send without a result is taken for one whose process died. */
-function gather(
-  plans: readonly { readonly message: DueMessage; readonly plan: Plan }[],
-  now: number,
-  deadMs: number,
-): Planned {
+function gather(plans: readonly { readonly message: DueMessage; readonly plan: Plan }[], deadMs: number): Planned {
   const sends = plans.flatMap(({ plan }) => (plan.kind === 'send' ? [plan.send] : []))
   return {
     sends,
     rerouted: sends.flatMap(rerouted),
-    changes: plans.flatMap(({ message, plan }) => changeOf(message, plan, now, deadMs)),
+    changes: plans.flatMap(({ message, plan }) => changeOf(message, plan, deadMs)),
     failures: plans.flatMap(({ message, plan }) =>
       plan.kind === 'fail' ? [ended(message, 'failed', plan.error)] : [],
     ),
@@ -183,10 +186,10 @@ function gather(
   }
 }
 
-function changeOf(message: DueMessage, plan: Plan, now: number, deadMs: number): OutboxChange[] {
+function changeOf(message: DueMessage, plan: Plan, deadMs: number): OutboxChange[] {
   if (plan.kind === 'fail') return []
-  const [state, afterMs] = plan.kind === 'send' ? (['sending', deadMs] as const) : (['queued', plan.waitMs] as const)
-  return [{ ...keyOf(message), state, dueAt: new Date(now + afterMs) }]
+  const [state, waitMs] = plan.kind === 'send' ? (['sending', deadMs] as const) : (['queued', plan.waitMs] as const)
+  return [{ ...keyOf(message), state, waitMs }]
 }
 
 function keyOf({ tenant_id, conversation_id, id, attempts }: DueMessage) {

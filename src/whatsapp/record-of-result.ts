@@ -12,37 +12,41 @@ const changedMs = 1_000
 export type Recorded = { readonly record: SendRecord; readonly wakeInMs: number | null }
 
 /**
- * What is written of a send that ended at `now`. `isHeld`: the bot stands still because of it. `settleMs`: for a status
+ * What is written of a send that ended now. `isHeld`: the bot stands still because of it. `settleMs`: for a status
  * that tells what became of a send without an answer.
  */
-export function recordOfResult(
-  send: Send,
-  result: SendResult,
-  { isHeld, now, settleMs }: { readonly isHeld: boolean; readonly now: number; readonly settleMs: number },
-): Recorded {
+export function recordOfResult(send: Send, result: SendResult, options: Options): Recorded {
+  const { record, wakeInMs } = recordOf(send, result, options)
+  const row = record.row && { ...record.row, ofSend: send.message.sends + 1 }
+  return { record: { ...record, row }, wakeInMs }
+}
+
+type Options = { readonly isHeld: boolean; readonly settleMs: number }
+
+function recordOf(send: Send, result: SendResult, { isHeld, settleMs }: Options): Recorded {
   const { message } = send
   switch (result.kind) {
     case 'sent':
-      return recordOfSent(send, result.providerMessageId, now)
+      return recordOfSent(send, result.providerMessageId)
     case 'failed':
       return { record: ended(message, 'failed', result.error), wakeInMs: null }
     case 'unknown':
-      return { record: waiting(message, 'unknown', result.error, now + settleMs, message.attempts), wakeInMs: null }
+      return { record: waiting(message, 'unknown', result.error, settleMs, message.attempts), wakeInMs: null }
     case 'not_ready':
     case 'logged_out':
     case 'account': {
       const waitMs = waitOfHeld(send, result.kind, isHeld)
-      return { record: waiting(message, 'queued', result.error, now + waitMs, message.attempts), wakeInMs: waitMs }
+      return { record: waiting(message, 'queued', result.error, waitMs, message.attempts), wakeInMs: waitMs }
     }
     case 'retry':
-      return recordOfRetry(send, result, now)
+      return recordOfRetry(send, result)
   }
 }
 
-function recordOfSent({ message, isLast, way }: Send, providerMessageId: string, now: number): Recorded {
+function recordOfSent({ message, isLast, way }: Send, providerMessageId: string): Recorded {
   const unreferencedAt = way.capabilities.returnsReference ? null : way.bot.id
   if (isLast) return { record: { ...ended(message, 'sent', null), providerMessageId, unreferencedAt }, wakeInMs: null }
-  const record = advanced(message, message.parts_sent + 1, now)
+  const record = advanced(message, message.parts_sent + 1)
   return { record: { ...record, partId: providerMessageId, unreferencedAt }, wakeInMs: 0 }
 }
 
@@ -53,7 +57,7 @@ function waitOfHeld({ message, way }: Send, kind: SendResult['kind'], isHeld: bo
   return kind === 'not_ready' ? connectingMs : heldMs
 }
 
-function recordOfRetry({ message }: Send, result: Extract<SendResult, { kind: 'retry' }>, now: number): Recorded {
+function recordOfRetry({ message }: Send, result: Extract<SendResult, { kind: 'retry' }>): Recorded {
   const attempts = message.attempts + 1
   if (attempts >= (result.triesMax ?? sendTriesMax)) {
     const { code, message: reason } = result.error
@@ -61,5 +65,5 @@ function recordOfRetry({ message }: Send, result: Extract<SendResult, { kind: 'r
     return { record: ended(message, 'failed', error), wakeInMs: null }
   }
   const delayMs = retryDelayMs(result.pace, attempts, Math.random())
-  return { record: waiting(message, 'queued', result.error, now + delayMs, attempts), wakeInMs: delayMs }
+  return { record: waiting(message, 'queued', result.error, delayMs, attempts), wakeInMs: delayMs }
 }

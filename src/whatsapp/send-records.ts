@@ -11,26 +11,26 @@ export function ended(key: OutboxKey, status: 'sent' | 'failed', error: MessageE
   }
 }
 
-/** A message that goes on: tried again, or until something is heard of it, at `dueAt` (milliseconds since 1970). */
+/** A message that goes on: tried again after `waitMs`, or given up then where nothing was heard of it. */
 export function waiting(
   key: OutboxKey,
   status: 'queued' | 'unknown',
   error: MessageError | null,
-  dueAt: number,
+  waitMs: number,
   attempts: number,
 ): SendRecord {
-  return { ...ended(key, 'failed', error), status, row: rowOf(key, status, dueAt, attempts) }
+  return { ...ended(key, 'failed', error), status, row: rowOf(key, status, waitMs, attempts) }
 }
 
 /** A message of several parts of which one more was sent: the next goes at once. */
-export function advanced(key: OutboxKey, partsSent: number, now: number): SendRecord {
-  const row = { ...rowOf(key, 'queued', now, 0), partsSent }
+export function advanced(key: OutboxKey, partsSent: number): SendRecord {
+  const row = { ...rowOf(key, 'queued', 0, 0), partsSent }
   return { ...ended(key, 'failed', null), status: 'queued', row }
 }
 
-function rowOf(key: OutboxKey, state: OutboxChange['state'], dueAt: number, attempts: number): OutboxChange {
+function rowOf(key: OutboxKey, state: OutboxChange['state'], waitMs: number, attempts: number): OutboxChange {
   const { tenant_id, conversation_id, id } = key
-  return { tenant_id, conversation_id, id, state, dueAt: new Date(dueAt), attempts }
+  return { tenant_id, conversation_id, id, state, waitMs, attempts }
 }
 
 /**
@@ -38,10 +38,10 @@ function rowOf(key: OutboxKey, state: OutboxChange['state'], dueAt: number, atte
  * not sent again (it may have arrived): it stays unknown, for a person to see, and what waited behind it goes on. A
  * status that comes later still settles it.
  */
-export function settle(send: ExpiredSend, now: number, settleMs: number): SendRecord {
+export function settle(send: ExpiredSend, settleMs: number): SendRecord {
   if (send.state === 'sending') {
     const message = 'The program stopped during the send: the message may have been taken.'
-    return waiting(send, 'unknown', { code: 'interrupted', message }, now + settleMs, send.attempts)
+    return waiting(send, 'unknown', { code: 'interrupted', message }, settleMs, send.attempts)
   }
   const error = {
     code: 'never_confirmed',

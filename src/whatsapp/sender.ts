@@ -81,25 +81,26 @@ export async function startSender(options: Options): Promise<Sender> {
     if (limit <= 0) return 'done'
     const { sends, hasMore, recorded } = await database.transaction({ role: 'worker' }, async tx => {
       const { heads, waiting, hasMore } = await claimDueMessages(tx, limit)
-      const now = clock.now()
-      const { sends, changes, rerouted, failures, waitsMs } = await planner.plan(heads, now)
+      const { sends, changes, rerouted, failures, waitsMs } = await planner.plan(heads, clock.now())
       for (const ms of waitsMs) loop.wakeIn(ms)
       // What is sent now is marked so before it is: a process that dies afterwards leaves a trace.
       await changeOutbox(tx, changes)
       await rerouteMessages(tx, rerouted)
       const recorded = await recordSends(tx, failures)
-      const newDue = new Map(changes.map(change => [change.id, change.dueAt]))
-      const later = (at: Date) => new Date(Math.max(at.getTime(), clock.now() + crowdedMs))
+      const newWaits = new Map(changes.map(change => [change.id, change.waitMs]))
       const isAllPutOff = await putOffMessages(
         tx,
-        waiting.map(row => ({ ...row, headDueAt: newDue.get(row.headId) ?? later(row.headDueAt) })),
+        waiting.map(row => {
+          const waitMs = newWaits.get(row.headId)
+          return waitMs === undefined ? { ...row, waitMs: crowdedMs } : { ...row, waitMs, headDueAt: null }
+        }),
       )
       if (!isAllPutOff) loop.wakeIn(crowdedMs)
       return { sends, hasMore, recorded }
     })
     tellOf(recorded)
     for (const send of sends) start(send)
-    if (planner.isCrowded(clock.now())) loop.wakeIn(crowdedMs)
+    if (planner.isCrowded()) loop.wakeIn(crowdedMs)
     return hasMore ? 'more' : 'done'
   }
 
@@ -141,7 +142,7 @@ export async function startSender(options: Options): Promise<Sender> {
   }
 
   async function write(sent: Send, result: SendResult, isHeld: boolean): Promise<void> {
-    const { record, wakeInMs } = recordOfResult(sent, result, { isHeld, now: clock.now(), settleMs })
+    const { record, wakeInMs } = recordOfResult(sent, result, { isHeld, settleMs })
     await results.write(record)
     if (wakeInMs !== null) loop.wakeIn(wakeInMs)
   }
@@ -150,10 +151,9 @@ export async function startSender(options: Options): Promise<Sender> {
     const recorded = await database.transaction({ role: 'worker' }, async tx => {
       metrics.outboxLag.set(await outboxLagSeconds(tx))
       const expired = await findExpiredSends(tx, claimMax)
-      const now = clock.now()
       return await recordSends(
         tx,
-        expired.map(send => settle(send, now, settleMs)),
+        expired.map(send => settle(send, settleMs)),
       )
     })
     tellOf(recorded)

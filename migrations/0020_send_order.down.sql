@@ -1,0 +1,2 @@
+alter table outbox drop column sends;
+alter table outbox drop column seq;
