@@ -140,6 +140,11 @@ export type CustomerWritten =
   | { readonly kind: 'identity_taken' }
   /** An identity is known to a bot, and there is none. The transaction is to roll back. */
   | { readonly kind: 'no_bot' }
+  /**
+   * They want no messages, and would no longer be known by something: whoever is known by it would be written to. The
+   * transaction is to roll back.
+   */
+  | { readonly kind: 'is_opted_out' }
 
 /** Adds a customer. The phone is an identity too: whoever writes from it is this customer. */
 export async function createCustomer(
@@ -167,11 +172,21 @@ export async function updateCustomer(
   const email = changes.email === undefined ? before.email : changes.email
   const variables = changes.variables ?? before.variables
   const tags = changes.tags ?? before.tags
-  await tx.run(updateRow, { tenant_id: tenantId, id, ...columnsOf({ name, phone, email, variables, tags }) })
   const identities = identitiesOf(changes.identities ?? [], phone)
+  if (before.is_opted_out) {
+    // A phone is made known to each bot that comes later only as long as it is the customer's.
+    if (before.phone !== null && before.phone !== phone) return { kind: 'is_opted_out' }
+    const known = (await findCustomer(tx, tenantId, id))?.identities ?? []
+    if (changes.identities !== undefined && losesAny(known, identities)) return { kind: 'is_opted_out' }
+  }
+  await tx.run(updateRow, { tenant_id: tenantId, id, ...columnsOf({ name, phone, email, variables, tags }) })
   if (changes.identities !== undefined)
     await tx.run(deleteIdentities, { tenant_id: tenantId, customer_id: id, ...pairsOf(identities) })
   return await withIdentities(tx, tenantId, id, identities)
+}
+
+function losesAny(known: readonly CustomerIdentity[], kept: readonly CustomerIdentity[]): boolean {
+  return known.some(one => !kept.some(other => other.kind === one.kind && other.value === one.value))
 }
 
 function columnsOf({ name, phone, email, variables, tags = [] }: Omit<CustomerFields, 'identities'>) {

@@ -207,3 +207,30 @@ test('every way to send refuses a message to one who is opted out, with the same
   await post(as, `${pathOf(customerId)}/opt-in`, { note: 'x' })
   for (const [path, body] of ways) expect([path, (await post(as, path, body)).status]).toEqual([path, 202])
 })
+
+test.each([
+  ['the phone and the identities', { phone: null, identities: [] }],
+  ['the phone', { phone: null, identities: [{ kind: 'lid', value: '1' }] }],
+  ['an identity', { identities: [] }],
+])('%s of who is opted out cannot be taken away: whoever is known by it wants no messages', async (_, body) => {
+  const as = await gateway.addCaller()
+  const bot = { name: 'Shop', provider: 'meta', config: { ...config, phone_number_id: String(++numbers) } }
+  const botId = textAt(await post(as, '/api/bots', bot), 'id')
+  const phone = '+573001110001'
+  const path = pathOf(await addCustomer(as, { phone, identities: [{ kind: 'lid', value: '1' }] }))
+  await post(as, `${path}/opt-out`, { note: 'Said so' })
+  const refused = await call(as, 'PUT', path, body)
+  expect([refused.status, at(refused, 'detail')]).toEqual([409, expect.stringContaining('wants no messages')])
+  expect(at(await call(as, 'GET', path), 'identities')).toHaveLength(2)
+  expect((await post(as, `/api/bots/${botId}/messages`, { to: phone, ...hello })).status).toBe(409)
+  expect((await call(as, 'PUT', path, { name: 'Ana María', phone })).status).toBe(200)
+  await post(as, `${path}/opt-in`, { note: 'Said so' })
+  expect((await call(as, 'PUT', path, body)).status).toBe(200)
+})
+
+test('a phone of who is opted out stays theirs also where there is no bot yet', async () => {
+  const as = await gateway.addCaller()
+  const path = pathOf(await addCustomer(as, { phone: '+573001110001' }))
+  await post(as, `${path}/opt-out`, { note: 'Said so' })
+  expect((await call(as, 'PUT', path, { phone: '+573001110002' })).status).toBe(409)
+})

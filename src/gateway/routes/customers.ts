@@ -179,6 +179,11 @@ function accept(written: CustomerWritten): Customer {
   if (written.kind === 'unknown') throw notFound('customer')
   if (written.kind === 'no_bot')
     throw invalid([{ path: 'identities', message: 'Are known to bots, of which there is none yet: add a bot first' }])
+  if (written.kind === 'is_opted_out')
+    throw new AppError(
+      'conflict',
+      'The customer wants no messages. Without this phone or identity that would be forgotten: leave it, or opt them in first if they asked for it.',
+    )
   throw new AppError('conflict', 'The phone or another identity is of another customer.')
 }
 
