@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
+import type { RebuildArguments } from './analytics/run-rebuild.ts'
 import type { RoleName } from './app.ts'
 import type { ReplayOptions } from './commands/run-replay.ts'
 import { readConfig, settings } from './config.ts'
@@ -30,11 +31,13 @@ const roleDescriptions: Readonly<Record<RoleName, string>> = {
   orchestrator: 'the turns of conversations, and their timers',
   analytics: 'the analytics engine',
 }
-for (const [name, what] of Object.entries(roleDescriptions))
-  program
+for (const [name, what] of Object.entries(roleDescriptions)) {
+  const role = program
     .command(name)
     .description(`run one role: ${what} (needs DATABASE_URL and REDIS_URL)`)
     .action(() => runRoles(name as RoleName))
+  if (name === 'analytics') addRebuild(role)
+}
 
 program
   .command('baileys-bridge')
@@ -184,6 +187,19 @@ try {
   await program.parseAsync()
 } catch (error) {
   fail(error)
+}
+
+function addRebuild(analytics: Command): void {
+  analytics
+    .command('rebuild')
+    .option('--tenant <TENANT_ID>', 'only those of this tenant')
+    .option('--logs', 'first the logs of messages and conversations, from the tables: after they were lost, or spoilt')
+    .description('make the figures anew from the logs, while the roles run or not')
+    .action(async (options: RebuildArguments) => {
+      const { runRebuild } = await import('./analytics/run-rebuild.ts')
+      const { config, log } = configure('warn')
+      await runRebuild(config, log, options, print)
+    })
 }
 
 async function runRoles(name: RoleName | undefined): Promise<void> {

@@ -5,6 +5,7 @@ import { messageOf } from '../lib/errors.ts'
 import { firstId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import { restMs } from '../lib/rest.ts'
 import {
   type ClosedPosition,
   clearGoneConversations,
@@ -28,13 +29,8 @@ const tenantsPage = 500
 export const figuresDays = 800
 /** Days after which an invitation that ran out is forgotten: whoever uses it until then is told that it did. */
 const invitesDays = 30
-/**
- * After a bite it rests so many times as long as the bite took: whatever it costs is a fifth of one connection at most, and
- * what waits for a lock, or for the disk, has its turn in between.
- */
-const restRatio = 4
-const restMinMs = 10
-const restMaxMs = 2_000
+/** Of what was heard of messages: a day is the longest that anything waits for it. */
+const agingDaysMin = 7
 
 export type CleanOptions = {
   readonly database: Database
@@ -79,8 +75,7 @@ async function runJob(options: CleanOptions, job: Job, removed: Record<string, n
       const startMs = performance.now()
       const bite = await job()
       count(options.metrics, bite.removed, removed)
-      const tookMs = performance.now() - startMs
-      await Bun.sleep(Math.min(Math.max(tookMs * restRatio, restMinMs), restMaxMs))
+      await Bun.sleep(restMs(performance.now() - startMs))
       if (bite.isOver) return
     }
   })
@@ -106,11 +101,12 @@ function count(metrics: Metrics, rows: Cleaned, removed: Record<string, number>)
 function jobsOfAll(options: CleanOptions): Job[] {
   const { clock, keptDays } = options
   const before = daysAgo(clock, keptDays)
+  const agedBefore = daysAgo(clock, Math.max(keptDays, agingDaysMin))
   const now = new Date(clock.now())
   const aging: readonly AgingTable[] = ['message_statuses', 'own_message_ids', 'ignored_webhooks']
   return [
     ...logNames.map(log => logsBefore(options, log, before)),
-    ...aging.map(table => inBites(options, table, (tx, limit) => removeOldRows(tx, table, before, limit))),
+    ...aging.map(table => inBites(options, table, (tx, limit) => removeOldRows(tx, table, agedBefore, limit))),
     inBites(options, 'provider_memo', (tx, limit) => removeOldRows(tx, 'provider_memo', now, limit)),
     inBites(options, 'refresh_tokens', (tx, limit) => removeOldLogins(tx, 'refresh_tokens', now, limit)),
     inBites(options, 'user_invites', (tx, limit) =>

@@ -21,6 +21,14 @@ const take = statement({
     where name = $1 and not exists (select from taken)`,
 })
 
+const steal = statement({
+  name: 'analytics_lease_steal',
+  params: ['name', 'owner', 'ttl_ms'],
+  row: {},
+  sql: `insert into analytics_leases (name, owner, until) values ($1, $2, now() + $3::float8 * interval '1 millisecond')
+    on conflict (name) do update set owner = excluded.owner, until = excluded.until`,
+})
+
 const giveUp = statement({
   name: 'analytics_lease_give_up',
   params: ['name', 'owner'],
@@ -37,6 +45,11 @@ export async function takeLease(
   if (row?.is_mine) return { isMine: true }
   // No row: another process took it at this very moment.
   return { isMine: false, leftMs: row === undefined ? ttlMs : Math.max(0, row.left_ms) }
+}
+
+/** Takes a lease from whoever has it. */
+export async function stealLease(tx: Transaction, { name, owner, ttlMs }: Lease): Promise<void> {
+  await tx.run(steal, { name, owner, ttl_ms: ttlMs })
 }
 
 export async function giveUpLease(tx: Transaction, { name, owner }: Omit<Lease, 'ttlMs'>): Promise<void> {
