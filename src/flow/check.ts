@@ -3,6 +3,7 @@ import { checkGraph } from './check-graph.ts'
 import { checkLoops } from './check-loops.ts'
 import { checkSchema } from './check-schema.ts'
 import { checkSteps } from './check-steps.ts'
+import { checkTitles } from './check-titles.ts'
 import { checkVariables } from './check-variables.ts'
 import { checkWindow } from './check-window.ts'
 import { compileFlow } from './compile.ts'
@@ -48,6 +49,7 @@ export function checkFlow(document: unknown, options: CheckOptions): CheckResult
     ...checkSteps(flow, options),
     ...checkVariables(flow, options.inheritedVariables ?? new Set()),
     ...checkWindow(flow, options.hasWindow ?? true),
+    ...checkTitles(shaped.document),
   ])
   if (findings.some(finding => finding.severity === 'error')) return { ok: false, findings }
   return { ok: true, document: shaped.document, warnings: findings }

@@ -62,6 +62,40 @@ describe('who asks to be left alone', () => {
   })
 })
 
+describe('a choice of the question that reads as a wish to be left alone', () => {
+  const buttons = ['Alto', 'Medio', 'Bajo'].map(title => ({ id: title.toLowerCase(), title }))
+  const asking = flowOf({
+    ask: {
+      type: 'question',
+      content: { type: 'buttons', text: 'Which heel?', buttons },
+      variable: 'heel',
+      next: 'say',
+    },
+    say: message('It is {{heel}}'),
+  })
+
+  test.each(['Alto', 'ALTO!', 'alto', '1'])('is chosen where it is written: %s', words => {
+    const conversation = new Conversation(asking)
+    conversation.say('hola')
+    expect(conversation.say(words)).toEqual(['It is alto'])
+    expect(conversation.types).not.toContain('opted_out')
+  })
+
+  test('is no choice of another question, and no other word is kept from working', () => {
+    for (const words of ['baja', 'Stop', 'sair', 'Stop promotions', 'Detener promociones']) {
+      const conversation = new Conversation(asking)
+      conversation.say('hola')
+      conversation.say(words)
+      expect(conversation.types).toContain('opted_out')
+    }
+    const conversation = new Conversation(asking)
+    conversation.say('hola')
+    conversation.say('medio')
+    conversation.say('alto')
+    expect(conversation.types).toContain('opted_out')
+  })
+})
+
 describe('who is left alone', () => {
   function leftAlone(): Conversation {
     const conversation = new Conversation(flowOf({ say: message('Hi') }))

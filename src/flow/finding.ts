@@ -13,6 +13,8 @@ export type FindingCode =
   | 'no_timeout'
   | 'no_trigger'
   | 'not_a_condition'
+  | 'silent_wait'
+  | 'stop_title'
   | 'timeout_loop'
   | 'undefined_variable'
   | 'unknown_flow'

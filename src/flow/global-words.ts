@@ -3,6 +3,7 @@ import { askForPerson, type Call, emit } from './call.ts'
 import type { InboundContent } from './content.ts'
 import type { Choice } from './events.ts'
 import { wordKindOf } from './languages.ts'
+import { exactChoice } from './read-choice.ts'
 import type { Context } from './scope.ts'
 import { notify } from './send-content.ts'
 import { candidates, type FlowVersion, startFlow } from './start-flow.ts'
@@ -11,18 +12,21 @@ import type { ConversationState } from './state.ts'
 type Said = { readonly state: ConversationState; readonly context: Pick<Context, 'business'> }
 
 /**
- * The word that a whole message is; null for any other message. What the bot itself offers to tap is its flow's business:
- * who taps "Exit" leaves that flow, and does not ask to be left alone.
+ * The word that a whole message is; null for any other message. What the bot itself offers is its flow's business: who
+ * taps "Exit" leaves that flow, and does not ask to be left alone. Nor does who answers the question by writing it, as
+ * everybody must where there are no buttons; the checker warns of such a title (`stop_title`).
  */
 export function meantWord({ state, context }: Said, content: InboundContent): WordKind | null {
+  const waiting = state.run?.waiting
+  if (waiting?.kind === 'answer' && exactChoice(content, waiting.choices) !== undefined) return null
   const isOffered = content.type === 'choice' && offered(state).some(choice => choice.id === content.id)
-  if (isOffered && state.run?.waiting?.kind === 'answer') return null
   const word = wordKindOf(context.business, content)
   return isOffered && word === 'stop' ? null : word
 }
 
+/** What may still be tapped of what the bot said last, where it asks nothing. */
 function offered({ run, menu = [] }: ConversationState): readonly Choice[] {
-  return run?.waiting?.kind === 'answer' ? run.waiting.choices : menu
+  return run?.waiting?.kind === 'answer' ? [] : menu
 }
 
 /**

@@ -67,6 +67,23 @@ describe('a word that works anywhere', () => {
 })
 
 describe('a word to be left alone', () => {
+  test.each(['STOP 🛑', '🛑stop', 'Stop ✋🏽!', 'Baja 👎'])('may have symbols around it: %s', words => {
+    for (const language of languages) expect(kindOf(speaking(language), words)).toBe('stop')
+  })
+
+  test.each(['Stop promotions', 'Detener promociones', 'Parar promoções'])('is what Meta offers: %s', words => {
+    for (const language of languages) {
+      expect(kindOf(speaking(language, { words: { stop: ['nunca'] } }), words)).toBe('stop')
+      expect(wordKindOf(speaking(language), { type: 'choice', id: words, title: words })).toBe('stop')
+    }
+  })
+
+  test('is no symbol alone, unless the business says so', () => {
+    expect(kindOf(speaking('es'), '🛑')).toBeNull()
+    expect(kindOf(speaking('es', { words: { stop: ['🛑'] } }), '🛑')).toBe('stop')
+    expect(kindOf(speaking('es'), 'menu 🛑')).toBeNull()
+  })
+
   test('works in every language, whatever the business says', () => {
     for (const language of languages) {
       for (const words of [{}, { stop: ['basta'] }, { stop: [] }]) {

@@ -50,9 +50,15 @@ export const DEFAULT_WORDS: Readonly<Record<Language, Readonly<Record<WordKind, 
   },
 }
 
-/** What stops and starts in every language, whatever the business says: nobody is kept in, or out. */
+/**
+ * What stops and starts in every language, whatever the business says: nobody is kept in, or out. "Stop promotions" is the
+ * quick reply that Meta puts below marketing templates, in the language of the template (Meta, "Marketing opt-out").
+ */
 const ALWAYS: Readonly<Record<WordKind, readonly string[]>> = {
-  stop: ['stop', 'baja', 'alto', 'parar', 'sair'],
+  stop: [
+    ...['stop', 'baja', 'alto', 'parar', 'sair'],
+    ...['stop promotions', 'detener promociones', 'parar promoções'],
+  ],
   start: ['start', 'alta'],
   menu: [],
   cancel: [],
@@ -104,8 +110,23 @@ function wordIn(content: InboundContent): string {
 }
 
 function isMeant({ language, words }: Speaker, kind: WordKind, word: string): boolean {
-  return foldedOf(ALWAYS[kind]).has(word) || foldedOf(words[kind] ?? DEFAULT_WORDS[language][kind]).has(word)
+  const lists = [ALWAYS[kind], words[kind] ?? DEFAULT_WORDS[language][kind]]
+  const forms = kind === 'stop' ? [word, withoutSymbols(word)] : [word]
+  return lists.some(list => forms.some(form => foldedOf(list).has(form)))
 }
+
+/** "stop 🛑" asks for the same as "stop". */
+function withoutSymbols(word: string): string {
+  return foldWords(word.replace(/\p{S}+/gu, ' '))
+}
+
+/** Whether a title reads as a wish to be left alone, in whatever language. */
+export function isStopTitle(title: string): boolean {
+  const word = withoutSymbols(foldWords(title))
+  return LANGUAGES.some(language => isMeant({ language, words: {} }, 'stop', word))
+}
+
+const LANGUAGES: readonly Language[] = ['es', 'en', 'pt']
 
 // By the list itself: a business is kept as long as its settings stay the same, and its lists go with it.
 const folded = new WeakMap<readonly string[], ReadonlySet<string>>()

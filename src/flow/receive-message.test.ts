@@ -156,10 +156,11 @@ describe('what a question offers', () => {
     expect(asks().say('1')).toEqual(['c'])
   })
 
-  test('is chosen when it is tapped even where writing it asks to be left alone', () => {
+  test('is chosen, tapped or written, even where its title asks to be left alone elsewhere', () => {
     expect(asks().say({ type: 'choice', id: 's', title: 'Salir' })).toEqual(['s'])
+    expect(asks().say('salir')).toEqual(['s'])
     const conversation = asks()
-    conversation.say('salir')
+    conversation.say('parar')
     expect(conversation.types).toContain('opted_out')
   })
 })
