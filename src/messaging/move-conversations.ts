@@ -1,9 +1,12 @@
 import type { CompiledFlow } from '../flow/compile.ts'
 import { canMove } from '../flow/move-run.ts'
 import type { ConversationState } from '../flow/state.ts'
+import type { StoredEvent } from '../flow/upcast.ts'
 import { firstId, type Ids } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { nullableJson, statement } from '../stores/postgres/statement.ts'
+import { stateOf, unfoldedEvents } from './conversation-states.ts'
+import { botOf } from './inbox.ts'
 
 /** Open conversations that one statement reads. */
 const pageRows = 1_000
@@ -13,17 +16,27 @@ export const movesLookedAtMax = 20_000
 const examplesMax = 100
 const reasonsMax = 100
 
-// In the order of the index of open conversations. Only those that run the flow come with their state.
+// In the order of the index of open conversations. Only those that run the flow come with their state: which flows they
+// run is in what is stored, where they stand in them may be in events since.
 const selectOpen = statement({
   name: 'flow_move_read',
   params: ['tenant_id', 'flow_id', 'after_bot_id', 'after_customer_id', 'limit'],
-  row: { bot_id: 'uuid', customer_id: 'uuid', id: 'uuid', state: nullableJson<ConversationState>() },
-  sql: `select bot_id, customer_id, id,
-      case when state @> jsonb_build_object('run', jsonb_build_object('frames',
-        jsonb_build_array(jsonb_build_object('flow_id', $2::uuid)))) then state end as state
-    from conversations
-    where tenant_id = $1 and status <> 'closed' and (bot_id, customer_id) > ($3::uuid, $4::uuid)
-    order by bot_id, customer_id limit $5`,
+  row: {
+    bot_id: 'uuid',
+    customer_id: 'uuid',
+    id: 'uuid',
+    state: nullableJson<ConversationState>(),
+    unfolded_events: nullableJson<readonly StoredEvent[]>(),
+  },
+  sql: `select o.bot_id, o.customer_id, o.id, case when o.runs then o.state end as state,
+      case when o.runs then ${unfoldedEvents('o')} end as unfolded_events
+    from (
+      select *, state @> jsonb_build_object('run', jsonb_build_object('frames',
+          jsonb_build_array(jsonb_build_object('flow_id', $2::uuid)))) as runs
+      from conversations
+      where tenant_id = $1 and status <> 'closed' and (bot_id, customer_id) > ($3::uuid, $4::uuid)
+      order by bot_id, customer_id limit $5) o
+    order by o.bot_id, o.customer_id`,
 })
 
 const selectMoving = statement({
@@ -39,8 +52,8 @@ const insertMoves = statement({
   name: 'flow_move_post',
   params: ['tenant_id', 'conversation_ids', 'ids', 'body'],
   row: {},
-  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body)
-    select $1, conversation_id, id, 'move', $4::text::jsonb
+  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+    select $1, conversation_id, id, 'move', $4::text::jsonb, ${botOf('$1', 'g.conversation_id')}
     from unnest($2::uuid[], $3::uuid[]) as g (conversation_id, id)`,
 })
 
@@ -88,7 +101,9 @@ export async function moveConversations(tx: Transaction, ids: Ids, move: Move): 
       after_customer_id: position.customerId,
       limit: pageRows,
     })
-    const movable = rows.filter(({ id, state }) => state !== null && judge(report, move, id, state)).map(row => row.id)
+    const movable = rows
+      .filter(row => row.state !== null && judge(report, move, row.id, stateOf(row)))
+      .map(row => row.id)
     if (!move.isDryRun && movable.length > 0) await post(tx, ids, move, movable)
     const last = rows.at(-1)
     if (last === undefined || rows.length < pageRows) return told(report, null)

@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import * as v from 'valibot'
+import { compileFlow } from '../../src/flow/compile.ts'
+import { flowDocumentSchema } from '../../src/flow/document.ts'
 import { uuids } from '../../src/lib/ids.ts'
+import { makeMetrics } from '../../src/lib/metrics.ts'
+import { moveConversations } from '../../src/messaging/move-conversations.ts'
+import { openDatabase } from '../../src/stores/postgres/database.ts'
+import type { PostgresConnection } from '../../src/stores/postgres/embedded.ts'
 import { type Installation, startInstallation, until } from '../support/installation.ts'
 
 // What becomes of conversations that run while their flow is published again.
@@ -119,5 +126,33 @@ describe('a conversation that is moved', () => {
     })
     await shop.say(customer, 'Ana')
     expect((await texts(2))[1]).toBe('one: bye Ana')
+  })
+
+  test('is judged by where it stands now, though its row holds where it stood some events ago', async () => {
+    const one = flow('Flow', {
+      what: ask('what?', 'what', 'name'),
+      name: ask('name?', 'name', 'town'),
+      town: ask('town?', 'town', 'end'),
+    })
+    let connection: PostgresConnection | undefined
+    shop = await startInstallation({ flow: one, reach: async given => (connection = given) })
+    await shop.say(customer, 'hi')
+    await shop.replies(customer, 1)
+    await shop.say(customer, 'I need '.repeat(120))
+    await shop.replies(customer, 2)
+    await shop.say(customer, 'Ana')
+    await shop.replies(customer, 3)
+    const [{ unfolded }] = await shop.admin`select unfolded from conversations`
+    expect(unfolded).toBeGreaterThan(0)
+    if (connection === undefined) throw new Error('the installation has no database')
+    const database = openDatabase(connection, makeMetrics())
+    const { tenantId, flowId } = shop.shop
+    const target = v.parse(flowDocumentSchema, flow('Flow', { town: ask('which town?', 'town', 'end') }))
+    const move = { tenantId, flowId, from: null, to: { version: 2, flow: compileFlow(target) } }
+    const told = await database.transaction({ role: 'app', tenantId }, tx =>
+      moveConversations(tx, uuids, { ...move, isDryRun: true, after: null }),
+    )
+    await database.close()
+    expect(told).toMatchObject({ movable: { count: 1 }, stuck: { count: 0 } })
   })
 })
