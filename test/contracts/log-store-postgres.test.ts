@@ -3,6 +3,7 @@ import type { SQL } from 'bun'
 import { AppError } from '../../src/lib/errors.ts'
 import { bulkMax, type LogStore, logNames } from '../../src/stores/log-store.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
+import { readMigrations, runMigrations } from '../../src/stores/postgres/migrate.ts'
 import { after, dayMs, hour, keptDays, newEntry, newestFirst, openOnPostgres, readAll } from '../support/log-stores.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
@@ -135,6 +136,28 @@ test('no partition is open to those whom row-level security does not hold', asyn
     from pg_class where relispartition and relkind = 'r'`
   expect(row.partitions).toBeGreaterThan(0)
   expect(row.sealed).toBe(row.partitions)
+})
+
+test('an owner who is no superuser keeps logs too', async () => {
+  const role = `owner_${crypto.randomUUID()}`
+  const database = `test_${crypto.randomUUID().replaceAll('-', '')}`
+  await admin.unsafe(`create role "${role}" login nosuperuser noinherit createrole password 'owner'`)
+  const roles = ['app', 'worker', 'auth', 'cleaner', 'privacy'].map(name => `dashoffice_${name}`)
+  await admin.unsafe(`grant ${roles.join(', ')} to "${role}" with admin option`)
+  await admin.unsafe(`create database ${database} owner "${role}"`)
+  const connection = { ...created.connection, database, user: role, password: 'owner' }
+  const owner = connect(connection, 1)
+  await runMigrations(owner, readMigrations())
+  await owner.close()
+  const store = openOnPostgres(connection)
+  await store.maintain()
+  const entries = [newEntry({ created_at: after(-20 * dayMs) }), newEntry()]
+  expect(await store.append('system_logs', entries)).toEqual({ added: 2, outside: 0 })
+  expect(await store.removeBefore('system_logs', { before: after(-10 * dayMs), limit: 5 })).toBe(1)
+  expect(await store.read('system_logs', { tenantId: null, limit: 5 })).toEqual(entries.slice(1))
+  await store.close()
+  await admin.unsafe(`drop database ${database} with (force)`)
+  await admin.unsafe(`drop role "${role}"`)
 })
 
 test('a page of the largest size is what was asked for', async () => {

@@ -34,6 +34,17 @@ export function openMongoLogStore(options: {
   tellOutages(client, log)
   const db = client.db(/^[^/]+\/\/[^/]+\/[^?]/.test(url) ? undefined : databaseName)
   let settingUp: Promise<void> | undefined
+  let isClosed = false
+
+  async function connected<T>(work: () => Promise<T>): Promise<T> {
+    return await known(async () => {
+      // Would open it again.
+      if (isClosed) throw new driver.MongoNotConnectedError('it was closed')
+      // Of a client that could not connect at its first try the driver tries no other one, unless it is told to.
+      await client.connect()
+      return await work()
+    })
+  }
 
   function collectionOf(name: LogName) {
     return db.collection<LogDocument>(name)
@@ -75,7 +86,7 @@ export function openMongoLogStore(options: {
     async append(name, entries) {
       const keptSince = new Date(clock.now() - keptDays * dayMs)
       const kept = entries.filter(entry => isOfKeptTime(entry, keptSince, clock.now()))
-      return await known(async () => {
+      return await connected(async () => {
         await isSetUp()
         let added = 0
         for (let start = 0; start < kept.length; start += bulkMax)
@@ -87,26 +98,26 @@ export function openMongoLogStore(options: {
       })
     },
     read: (name, query) =>
-      known(async () => {
+      connected(async () => {
         const page = collectionOf(name).find(pageFilter(query)).sort({ created_at: -1, _id: -1 }).limit(query.limit)
         return (await page.toArray()).map(entryOf)
       }),
     aggregateHour: (name, { hour, tenantIds }) =>
-      known(async () => {
+      connected(async () => {
         const of = tenantIds === 'all' ? {} : { tenant_id: { $in: [...tenantIds] } }
         const match = { created_at: { $gte: hour, $lt: new Date(hour.getTime() + hourMs) }, ...of }
         return foldFigures((await Promise.all([countsOf(db, name, match), sumsOf(db, name, match)])).flat())
       }),
     removeBefore: (name, { before, tenantId, limit }) =>
-      known(() =>
+      connected(() =>
         remove(name, { created_at: { $lt: before }, ...(tenantId !== undefined && { tenant_id: tenantId }) }, limit),
       ),
-    removeOf: (name, owner, limit) => known(() => remove(name, ownerFilter(owner), limit)),
+    removeOf: (name, owner, limit) => connected(() => remove(name, ownerFilter(owner), limit)),
     async *exportOf(name, owner) {
       let after: LogPosition | undefined
       for (let isMore = true; isMore; ) {
         const filter = { $and: [ownerFilter(owner), after === undefined ? {} : laterThan(after)] }
-        const bulk = await known(async () => {
+        const bulk = await connected(async () => {
           const found = collectionOf(name).find(filter).sort({ created_at: 1, _id: 1 }).limit(bulkMax)
           return (await found.toArray()).map(entryOf)
         })
@@ -117,16 +128,17 @@ export function openMongoLogStore(options: {
     },
     async maintain() {
       settingUp = undefined
-      await known(isSetUp)
+      await connected(isSetUp)
     },
     async isReachable() {
-      const answered = db.command({ ping: 1 }).then(
+      const answered = connected(() => db.command({ ping: 1 })).then(
         () => true,
         () => false,
       )
       return await Promise.race([answered, Bun.sleep(reachableTimeoutMs).then(() => false)])
     },
     async close() {
+      isClosed = true
       await client.close()
     },
   }
