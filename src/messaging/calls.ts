@@ -4,6 +4,7 @@ import { firstId, type Ids } from '../lib/ids.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { type RowOf, statement } from '../stores/postgres/statement.ts'
+import { botOf } from './inbox.ts'
 import type { ConversationKey } from './save-turns.ts'
 
 // Calls of the outside: a turn queues them, the orchestrator makes them, their results come back as mail.
@@ -139,9 +140,9 @@ const endRows = statement({
         and c.attempts = (select g.attempts from given g where g.id = c.id)
       returning c.tenant_id, c.conversation_id, c.id, c.call_id
     )
-    insert into inbox (tenant_id, conversation_id, id, kind, body)
+    insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
     select o.tenant_id, o.conversation_id, g.mail_id, 'result',
-      jsonb_build_object('call_id', o.call_id, 'result', g.result::jsonb)
+      jsonb_build_object('call_id', o.call_id, 'result', g.result::jsonb), ${botOf('o.tenant_id', 'o.conversation_id')}
     from gone o join given g on g.id = o.id
     returning id`,
 })

@@ -6,10 +6,11 @@ import type { Transaction } from '../stores/postgres/database.ts'
 import { json, nullable, nullableJson, statement } from '../stores/postgres/statement.ts'
 import type { ConversationKey } from './save-turns.ts'
 
-/** Tenants that one claim looks at; the next goes on with the tenants after them. */
-const tenantsMax = 64
-/** Rows of one tenant's mail that one claim looks at. */
-const mailPerTenantMax = 100
+/** Bots whose mail one claim looks at; the next goes on with the bots after them. */
+const botsMax = 64
+/** Rows of one bot's mail that one claim looks at, and how many it looks at whatever the number of bots. */
+const mailPerBotMax = 100
+const mailPerBotMin = 8
 /** Rows of one conversation's mail that one turn takes. */
 const mailPerTurnMax = 50
 
@@ -23,8 +24,6 @@ const looksMax = 100
 const lateMs = 500
 /** Between two looks at all mail, however old. */
 const allAgainMs = 1_000
-
-const firstTenant = firstId
 
 /** A conversation locked for its turn, with what a turn reads. */
 export type Claimed = {
@@ -105,39 +104,48 @@ const lockedWithRest = (tenantId: string, conversationId: string) => `lateral (
     left join lateral (
       select published_version from flows where tenant_id = c.tenant_id and id = b.flow_id offset 0) f on true`
 
-// A share of each tenant's mail, oldest first, one place of every tenant after the other: a tenant with much mail
-// delays its own only. Only mail after an id is looked at: what is before it was done, and until the next vacuum each look
-// would walk over all of it. A tenant's mail is asked for as a range of two columns, so that no plan can walk the ids of
-// all tenants instead. Locked ones are another process's, and passed over. Each row says how far the claim has looked;
-// where nothing could be claimed, one row without an id says that alone.
+// A share of each bot's mail, oldest first, one place of every bot after the other: a bot with much mail delays its own
+// only. Only mail after an id is looked at: what is before it was done, and until the next vacuum each look would walk
+// over all of it. A bot's mail is asked for as a range of two columns, so that no plan can walk the ids of all bots
+// instead. Locked ones are another process's, and passed over. Each row says how far the claim has looked; where nothing
+// could be claimed, one row without an id says that alone.
 const claimWaiting = statement({
   name: 'turn_claim',
-  params: ['after_tenant', 'tenants_max', 'mail_max', 'candidates_max', 'limit', 'after_id'],
-  row: { ...claimedRow, id: nullable('uuid'), last_tenant_id: 'uuid', tenants: 'int4', oldest_id: nullable('uuid') },
-  sql: `with recursive tenant as (
-      (select tenant_id, 1 as n from inbox
-        where failed_reason is null and not held and tenant_id > $1 and id > $6 order by tenant_id limit 1)
+  params: ['after_bot', 'after_bot_id', 'bots_max', 'mail_max', 'mail_min', 'candidates_max', 'limit', 'after_id'],
+  row: {
+    ...claimedRow,
+    id: nullable('uuid'),
+    mail_bot_id: nullable('uuid'),
+    last_bot_id: 'uuid',
+    bots: 'int4',
+    oldest_id: nullable('uuid'),
+  },
+  sql: `with recursive bot as (
+      (select bot_id, id, 1 as n from inbox
+        where failed_reason is null and not held and (bot_id, id) > ($1, $2) and id > $8
+        order by bot_id, id limit 1)
       union all
-      select (select i.tenant_id from inbox i where i.failed_reason is null and not i.held and i.tenant_id > t.tenant_id and i.id > $6
-        order by i.tenant_id limit 1), t.n + 1
-      from tenant t where t.tenant_id is not null and t.n < $2
+      select next.*, b.n + 1
+      from bot b cross join lateral (
+        select bot_id, id from inbox
+        where failed_reason is null and not held and bot_id > b.bot_id and id > $8 order by bot_id, id limit 1) next
+      where b.n < $3
     ), waiting as (
-      select t.tenant_id, i.conversation_id, min(i.place) as place, min(i.id::text collate "C") as oldest_id
-      from tenant t
-      cross join lateral (
-        select conversation_id, id, row_number() over (order by id) as place from (
-          select conversation_id, id from inbox
-          where failed_reason is null and not held and (tenant_id, id) > (t.tenant_id, $6) and (tenant_id, id) < (t.tenant_id, '${lastId}')
-          order by tenant_id, id limit $3) mail) i
-      group by t.tenant_id, i.conversation_id
-      order by place, t.tenant_id limit $4
+      select b.bot_id, i.tenant_id, i.conversation_id, min(i.place) as place
+      from bot b cross join lateral (
+        select tenant_id, conversation_id, row_number() over () as place from (
+          select tenant_id, conversation_id from inbox
+          where failed_reason is null and not held and (bot_id, id) > (b.bot_id, $8) and (bot_id, id) < (b.bot_id, '${lastId}')
+          order by bot_id, id limit (select least($4, greatest($5, $6 / count(*))) from bot)) mail) i
+      group by b.bot_id, i.tenant_id, i.conversation_id
+      order by place, b.bot_id limit $6
     ), claimed as materialized (
-      select ${claimedColumns}
+      select ${claimedColumns}, w.bot_id as mail_bot_id
       from waiting w cross join ${lockedWithRest('w.tenant_id', 'w.conversation_id')}
-      limit $5
+      limit $7
     )
-    select l.tenant_id as last_tenant_id, l.n as tenants, (select min(oldest_id) from waiting)::uuid as oldest_id, claimed.*
-    from (select tenant_id, n from tenant where tenant_id is not null order by n desc limit 1) l
+    select l.bot_id as last_bot_id, l.n as bots, (select id from bot order by id limit 1) as oldest_id, claimed.*
+    from (select bot_id, n from bot order by n desc limit 1) l
     left join claimed on true`,
 })
 
@@ -194,68 +202,79 @@ const readNewRows = statement({
   sql: readMailWhere('and not held'),
 })
 
-/** Goes round the tenants, so that each has its turn however many wait. */
-export type TenantCursor = {
-  after: string
+/** Goes round the bots, so that each has its turn however many wait. */
+export type BotCursor = {
+  /** The last bot that had its share; null: a round begins. */
+  after: string | null
   /** Mail up to this id was all done when it was last looked at. */
   afterId: string
   /** By the process's own clock, when all mail is to be looked at again. */
   allAgainAtMs: number
 }
 
-export function newTenantCursor(): TenantCursor {
-  return { after: firstTenant, afterId: firstId, allAgainAtMs: 0 }
+export function newBotCursor(): BotCursor {
+  return { after: null, afterId: firstId, allAgainAtMs: 0 }
 }
 
 /**
- * Locks up to `limit` conversations that have mail, until the end of the transaction. Goes on to later tenants as long as
- * it finds none that is free.
+ * Locks up to `limit` conversations that have mail, until the end of the transaction. Goes on to later bots as long as it
+ * finds none that is free.
  */
-export async function claimConversations(tx: Transaction, cursor: TenantCursor, limit: number): Promise<Claimed[]> {
+export async function claimConversations(tx: Transaction, cursor: BotCursor, limit: number): Promise<Claimed[]> {
   for (let looks = 1; ; looks++) {
-    const isFromStart = cursor.after === firstTenant
+    const isFromStart = cursor.after === null
     const claimed = await claimNext(tx, cursor, limit)
-    const isRoundOver = isFromStart && cursor.after === firstTenant
+    const isRoundOver = isFromStart && cursor.after === null
     if (claimed.length > 0 || isRoundOver || looks === looksMax) return claimed
   }
 }
 
-/** Looks at the tenants after the cursor, and moves it: behind those that had their share, or back to the start. */
-async function claimNext(tx: Transaction, cursor: TenantCursor, limit: number): Promise<Claimed[]> {
-  const isFromStart = cursor.after === firstTenant
+/** Looks at the bots after the cursor, and moves it: behind those that had their share, or back to the start. */
+async function claimNext(tx: Transaction, cursor: BotCursor, limit: number): Promise<Claimed[]> {
+  const isFromStart = cursor.after === null
   const afterId = isFromStart && performance.now() >= cursor.allAgainAtMs ? firstId : cursor.afterId
   const rows = await tx.run(claimWaiting, {
-    after_tenant: cursor.after,
+    // A row that names no bot has the first id there is.
+    after_bot: cursor.after ?? firstId,
+    after_bot_id: isFromStart ? firstId : lastId,
     after_id: afterId,
-    tenants_max: tenantsMax,
-    mail_max: mailPerTenantMax,
+    bots_max: botsMax,
+    mail_max: mailPerBotMax,
+    mail_min: mailPerBotMin,
     candidates_max: limit * candidatesPerPlace,
     limit,
   })
-  const claimed = rows.flatMap(({ id, last_tenant_id, tenants, oldest_id, ...rest }) =>
+  const [looked] = rows
+  const isOfAll = isFromStart && looked?.bots !== botsMax
+  if (isOfAll && afterId === firstId) noteOldest(cursor, looked?.oldest_id ?? null)
+  cursor.after = nextStart(rows, limit)
+  return rows.flatMap(({ id, mail_bot_id, last_bot_id, bots, oldest_id, ...rest }) =>
     id === null ? [] : [{ ...rest, id }],
   )
+}
+
+type Looked = { readonly mail_bot_id: string | null; readonly last_bot_id: string; readonly bots: number }
+
+/** Where there was more than could be claimed, the bots after those that were claimed of had nothing of their share yet. */
+function nextStart(rows: readonly Looked[], limit: number): string | null {
   const [looked] = rows
-  const isOfAll = isFromStart && looked?.tenants !== tenantsMax
-  if (isOfAll && afterId === firstId) noteOldest(cursor, looked?.oldest_id ?? null)
-  if (claimed.length === limit) cursor.after = lastTenantOf(claimed)
-  else cursor.after = looked?.tenants === tenantsMax ? looked.last_tenant_id : firstTenant
-  return claimed
+  if (looked === undefined) return null
+  const last = rows.length < limit ? looked.last_bot_id : lastBotOf(rows)
+  return last === looked.last_bot_id && looked.bots < botsMax ? null : last
+}
+
+function lastBotOf(rows: readonly Looked[]): string {
+  return rows.reduce((max, { mail_bot_id: bot }) => (bot !== null && bot > max ? bot : max), firstId)
 }
 
 /**
  * The next looks begin a little before the oldest mail there is: an id is made some time before its row is to be seen. A
  * row that is later still is found when all mail is looked at again.
  */
-function noteOldest(cursor: TenantCursor, oldestId: string | null): void {
+function noteOldest(cursor: BotCursor, oldestId: string | null): void {
   const oldestMs = oldestId === null ? Date.now() : timeOf(oldestId).getTime()
   cursor.afterId = idAt(oldestMs - lateMs)
   cursor.allAgainAtMs = performance.now() + allAgainMs
-}
-
-/** Where there was more than could be claimed, those after it had nothing of their share yet. */
-function lastTenantOf(claimed: readonly Claimed[]): string {
-  return claimed.reduce((max, { tenant_id }) => (tenant_id > max ? tenant_id : max), firstTenant)
 }
 
 /** Locks one conversation; undefined where another process holds it. */

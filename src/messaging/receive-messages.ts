@@ -107,10 +107,10 @@ const storeMessages = statement({
         as g (tenant_id, conversation_id, id, bot_id, provider_message_id, content, provider_at)
       order by tenant_id, bot_id, provider_message_id
       on conflict (tenant_id, bot_id, provider_message_id) where provider_message_id is not null do nothing
-      returning tenant_id, conversation_id, id
+      returning tenant_id, conversation_id, id, bot_id
     ), mail as (
-      insert into inbox (tenant_id, conversation_id, id, kind, body)
-      select tenant_id, conversation_id, id, 'message', '{}' from message
+      insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+      select tenant_id, conversation_id, id, 'message', '{}', bot_id from message
       returning received_at
     )
     select count(*)::int as stored, max(received_at) as at from mail`,

@@ -4,6 +4,7 @@ import { type Json, storableJson } from '../lib/json.ts'
 import type { Database, Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
 import { holdEchoes } from './held-echoes.ts'
+import { botOf } from './inbox.ts'
 import { insertInboundMedia } from './insert-media.ts'
 import type { PhoneMessage } from './phone-message.ts'
 import { lockProviderIds } from './provider-id-locks.ts'
@@ -64,8 +65,8 @@ const postMail = statement({
   name: 'phone_post_mail',
   params: ['tenant_ids', 'conversation_ids', 'ids', 'bodies'],
   row: {},
-  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body)
-    select tenant_id, conversation_id, id, 'agent_message', body::jsonb
+  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+    select tenant_id, conversation_id, id, 'agent_message', body::jsonb, ${botOf('g.tenant_id', 'g.conversation_id')}
     from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) as g (tenant_id, conversation_id, id, body)`,
 })
 

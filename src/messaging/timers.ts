@@ -1,6 +1,7 @@
 import type { Ids } from '../lib/ids.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
+import { botOf } from './inbox.ts'
 
 const findDue = statement({
   name: 'timer_take_due',
@@ -35,8 +36,8 @@ const postRows = statement({
   name: 'inbox_post_many',
   params: ['tenant_ids', 'conversation_ids', 'ids', 'kind', 'bodies'],
   row: {},
-  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body)
-    select tenant_id, conversation_id, id, $4, body::jsonb
+  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+    select tenant_id, conversation_id, id, $4, body::jsonb, ${botOf('g.tenant_id', 'g.conversation_id')}
     from unnest($1::uuid[], $2::uuid[], $3::uuid[], $5::text[]) as g (tenant_id, conversation_id, id, body)`,
 })
 

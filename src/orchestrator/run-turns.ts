@@ -12,7 +12,7 @@ import {
   claimConversation,
   claimConversations,
   type Mail,
-  newTenantCursor,
+  newBotCursor,
   readCustomer,
   readMail,
 } from '../messaging/claim-conversations.ts'
@@ -77,7 +77,7 @@ export function makeTurnRunner(options: TurnOptions): TurnRunner {
   const { database, bus, feed, clock, ids, log, metrics, actions, snapshots, batchMax = turnsBatchMax } = options
   const flows = makeFlowLoader(metrics)
   const businesses = makeBusinessLoader(bus)
-  const cursor = newTenantCursor()
+  const cursor = newBotCursor()
 
   async function runBatch(): Promise<number> {
     let claimed: Claimed[] = []

@@ -7,7 +7,7 @@ import { makeMetrics } from '../../src/lib/metrics.ts'
 import {
   claimConversation,
   claimConversations,
-  newTenantCursor,
+  newBotCursor,
   readMail,
 } from '../../src/messaging/claim-conversations.ts'
 import { type InboundMessage, receiveMessages } from '../../src/messaging/receive-messages.ts'
@@ -107,8 +107,8 @@ async function isAnyoneWaiting(): Promise<boolean> {
 /** The customers of all mail that a turn can take, a line a row. */
 async function customersOfMail(): Promise<string[]> {
   const mail = await database.transaction({ role: 'worker' }, async tx => {
-    const claimed = await claimConversations(tx, newTenantCursor(), 50)
-    const rows = await readMail(tx, claimed)
+    const claimed = await claimConversations(tx, newBotCursor(), 50)
+    const rows = await readMail(tx, claimed, { waiting: new Set() })
     return claimed.flatMap(({ id, customer_id }) => (rows.get(id) ?? []).map(() => customer_id))
   })
   const [inbox] = await admin`select count(*)::int as n from inbox`
@@ -206,7 +206,7 @@ test("mail that cannot be taken, of however many tenants, does not keep a later 
   // 200 tenants before it whose mail is for conversations that do not exist.
   await admin`insert into inbox (tenant_id, conversation_id, id, kind, body)
     select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'message', '{}' from generate_series(1, 200)`
-  const cursor = newTenantCursor()
+  const cursor = newBotCursor()
   const claim = () => database.transaction({ role: 'worker' }, tx => claimConversations(tx, cursor, 50))
   expect((await claim()).map(conversation => conversation.tenant_id)).toEqual([last])
   expect((await claim()).map(conversation => conversation.tenant_id)).toEqual([last])

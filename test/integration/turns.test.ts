@@ -175,14 +175,15 @@ test("one tenant's flood does not hold up another tenant's customer", async () =
       select tenant_id, uuidv7(), ${shop.shop.botId}, id from customers where tenant_id = ${shop.shop.tenantId}`
     await tx`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
       select tenant_id, id, uuidv7(), bot_id, 'inbound', '{"type":"text","text":"hi"}', 'received' from conversations`
-    await tx`insert into inbox (tenant_id, conversation_id, id, kind, body)
-      select tenant_id, conversation_id, id, 'message', '{}' from messages`
+    await tx`insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+      select tenant_id, conversation_id, id, 'message', '{}', bot_id from messages`
     const [customer, talk, message] = [crypto.randomUUID(), crypto.randomUUID(), Bun.randomUUIDv7()]
     await tx`insert into customers (tenant_id, id) values (${other.tenantId}, ${customer})`
     await tx`insert into conversations (tenant_id, id, bot_id, customer_id) values (${other.tenantId}, ${talk}, ${other.botId}, ${customer})`
     await tx`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
       values (${other.tenantId}, ${talk}, ${message}, ${other.botId}, 'inbound', '{"type":"text","text":"hi"}', 'received')`
-    await tx`insert into inbox (tenant_id, conversation_id, id, kind, body) values (${other.tenantId}, ${talk}, ${message}, 'message', '{}')`
+    await tx`insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+      values (${other.tenantId}, ${talk}, ${message}, 'message', '{}', ${other.botId})`
   })
   await until(
     async () => (await shop.admin`select count(*)::int as n from inbox where tenant_id = ${other.tenantId}`)[0].n === 0,

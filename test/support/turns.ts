@@ -4,7 +4,7 @@ import type { InboundContent } from '../../src/flow/content.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { uuids } from '../../src/lib/ids.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
-import { receiveMessages } from '../../src/messaging/receive-messages.ts'
+import { type InboundMessage, receiveMessages } from '../../src/messaging/receive-messages.ts'
 import { makeTurnRunner, type TurnRunner } from '../../src/orchestrator/run-turns.ts'
 import { makeFeed } from '../../src/stores/feed.ts'
 import { makeMemoryBus } from '../../src/stores/memory/bus.ts'
@@ -16,6 +16,11 @@ import { makeTestLog } from './log.ts'
 import { createTestDatabase } from './postgres.ts'
 import { sealer } from './seed.ts'
 
+/** Messages that are stored in one transaction. */
+const receivedMax = 500
+
+type BotKey = { readonly tenantId: string; readonly botId: string }
+
 /** Turns alone: mail is put in, batches are run, and nothing is sent. */
 export type TestTurns = {
   readonly database: Database
@@ -24,11 +29,9 @@ export type TestTurns = {
   /** Another runner, as another process has it. */
   runner(options?: { readonly snapshots?: StateSnapshots; readonly batchMax?: number }): TurnRunner
   /** A customer writes to a bot. Returns the conversation's id. */
-  say(
-    bot: { readonly tenantId: string; readonly botId: string },
-    phone: string,
-    content: InboundContent,
-  ): Promise<string>
+  say(bot: BotKey, phone: string, content: InboundContent): Promise<string>
+  /** Many customers write to a bot, one message each. */
+  sayMany(bot: BotKey, phones: { readonly from: number; readonly count: number }): Promise<void>
   close(): Promise<void>
 }
 
@@ -48,12 +51,16 @@ export async function openTestTurns(): Promise<TestTurns> {
       runners.push(runner)
       return runner
     },
-    async say({ tenantId, botId }, phone, content) {
-      const sender = { identities: [{ kind: 'phone', value: phone }], name: 'Ada' } as const
-      const providerMessageId = `wamid.${crypto.randomUUID()}`
-      const message = { tenantId, botId, providerMessageId, sender, content, at: new Date() }
-      const { stored } = await receiveMessages(database, uuids, [message], sealer)
+    async say(bot, phone, content) {
+      const { stored } = await receiveMessages(database, uuids, [messageOf(bot, phone, content)], sealer)
       return stored[0]?.conversationId ?? ''
+    },
+    async sayMany(bot, { from, count }) {
+      const messages = Array.from({ length: count }, (_, index) =>
+        messageOf(bot, `+34600${String(from + index).padStart(6, '0')}`, { type: 'text', text: 'hello' }),
+      )
+      for (let index = 0; index < count; index += receivedMax)
+        await receiveMessages(database, uuids, messages.slice(index, index + receivedMax), sealer)
     },
     async close() {
       for (const runner of runners) runner.close()
@@ -62,6 +69,11 @@ export async function openTestTurns(): Promise<TestTurns> {
       await created.drop()
     },
   }
+}
+
+function messageOf({ tenantId, botId }: BotKey, phone: string, content: InboundContent): InboundMessage {
+  const sender = { identities: [{ kind: 'phone', value: phone }], name: 'Ada' } as const
+  return { tenantId, botId, providerMessageId: `wamid.${crypto.randomUUID()}`, sender, content, at: new Date() }
 }
 
 /** Runs batches until there is no mail. */

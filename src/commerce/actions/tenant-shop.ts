@@ -35,7 +35,8 @@ const postHandoff = statement({
   name: 'action_handoff',
   params: ['tenant_id', 'conversation_id', 'id', 'body'],
   row: {},
-  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body) values ($1, $2, $3, 'handoff', $4::text::jsonb)`,
+  sql: `insert into inbox (tenant_id, conversation_id, id, kind, body, bot_id)
+    select tenant_id, id, $3, 'handoff', $4::text::jsonb, bot_id from conversations where tenant_id = $1 and id = $2`,
 })
 
 /** Lists of these show or are searched by what a customer is called. */

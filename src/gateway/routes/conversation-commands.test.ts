@@ -63,7 +63,7 @@ const keyOf = ({ as, id }: Desk) => ({ tenantId: as.tenantId, conversationId: id
 async function mailOf(desk: Desk) {
   return await gateway.database.transaction(asWorker, async tx => {
     const claimed = await claimConversation(tx, keyOf(desk))
-    return claimed === undefined ? [] : ((await readMail(tx, [claimed])).get(desk.id) ?? [])
+    return claimed === undefined ? [] : ((await readMail(tx, [claimed], { waiting: new Set() })).get(desk.id) ?? [])
   })
 }
 
