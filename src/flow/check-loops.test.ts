@@ -46,7 +46,7 @@ describe('a loop', () => {
   })
 
   test('that only waits, or only asks for a person, goes on by itself', () => {
-    const wait = { type: 'wait', for: '1d', next: 'say' }
+    const wait = { type: 'wait', for: '1d', next: 'say', on_message: 'say' }
     const content = { type: 'template', name: 'news', language: 'en', parameters: [] }
     expect(briefly({ say: { type: 'message', content, next: 'wait' }, wait })).toEqual([
       'warning steps.say.next timeout_loop',

@@ -95,6 +95,21 @@ describe('an action', () => {
   })
 })
 
+describe('a wait without a branch for messages', () => {
+  const wait = (more: JsonObject) =>
+    briefly({ pause: { type: 'wait', next: 'end', ...more }, heard: { type: 'end' } }).filter(
+      finding => !finding.includes('unreachable'),
+    )
+
+  test('is warned of where it may be longer than an hour', () => {
+    expect(wait({ for: '1h' })).toEqual([])
+    for (const more of [{ for: '61m' }, { until: '09:00' }, { until: '{{addHours(now, 2)}}' }]) {
+      expect(wait(more)).toEqual(['warning steps.pause.on_message silent_wait'])
+      expect(wait({ ...more, on_message: 'heard' })).toEqual([])
+    }
+  })
+})
+
 describe('a called flow', () => {
   const steps = { call: { type: 'flow', flow: 'Menú', next: 'end' } }
 

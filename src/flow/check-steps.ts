@@ -5,6 +5,7 @@ import { checkExpression, type Expression } from './expression.ts'
 import { errorAt, type Finding, suggestion, warningAt } from './finding.ts'
 import { fitContent } from './fit-content.ts'
 import type { Json } from './json.ts'
+import { SILENT_WAIT_MS_MAX } from './limits.ts'
 import { stepContents, stepExpressions } from './step-parts.ts'
 import type { Template } from './template.ts'
 
@@ -34,8 +35,9 @@ function checkByType(id: string, step: CompiledStep, flow: CompiledFlow, around:
       return checkAction(id, step, around.handlers)
     case 'flow':
       return checkCall(id, step.flow, flow.name, around.flows)
-    case 'handoff':
     case 'wait':
+      return checkWait(id, step)
+    case 'handoff':
     case 'end':
       return []
   }
@@ -79,6 +81,13 @@ function checkQuestion(step: string, question: Extract<CompiledStep, { type: 'qu
         ]
       : []),
   ]
+}
+
+function checkWait(step: string, { until, on_message }: Extract<CompiledStep, { type: 'wait' }>): readonly Finding[] {
+  if (on_message !== null || (until.kind === 'for' && until.ms <= SILENT_WAIT_MS_MAX)) return []
+  const text =
+    'without one, what the customer writes meanwhile is answered only where it has a keyword or is a button of a flow'
+  return [warningAt({ step, field: 'on_message' }, 'silent_wait', text)]
 }
 
 function checkCall(

@@ -60,7 +60,7 @@ describe('free text that may go out when only templates may', () => {
   test('is only a warning where no bot has a window', () => {
     const document = flowOf({ a: wait('2d', 'b'), b: message('x') })
     const result = checkFlow(document, { handlers: new Map(), hasWindow: false })
-    expect(result).toMatchObject({ ok: true, warnings: [{ code: 'late_content', path: 'steps.b.content' }] })
+    expect(result).toMatchObject({ ok: true, warnings: [{ code: 'silent_wait' }, { code: 'late_content' }] })
     expect(findingsIn(document)[0]?.message).toContain('give the step a "template"')
   })
 })

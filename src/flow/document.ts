@@ -106,7 +106,7 @@ const clockTime = v.pipe(
   v.maxLength(limits.TEMPLATE_LENGTH_MAX),
   v.check(
     text => isClockTime(text) || isWholeTemplate(text),
-    'Must be a time of the day like 17:00, or one whole {{…}} that gives a moment',
+    'Must be a time of the day like 17:00, or one whole {{…}} that gives a moment, past or at most 30 days ahead',
   ),
 )
 

@@ -58,6 +58,8 @@ export const RETRY_LIMIT_MAX = 20
 export const DURATION_MS_MAX = 30 * 86_400_000
 export const WAIT_MS_MIN = 60_000
 export const WAIT_MS_MAX = DURATION_MS_MAX
+/** How long a flow may wait without a word to who writes meanwhile, before the checker warns of it. */
+export const SILENT_WAIT_MS_MAX = 3_600_000
 export const FINDINGS_MAX = 100
 
 // Running.

@@ -60,7 +60,10 @@ function takeAnswer(call: Call, waiting: WaitingFor<'answer'>, message: Message,
   if (!isHeeded) answer(call, waiting, content)
 }
 
-/** A wait with a branch for messages goes there; another one ends where a message starts a flow. */
+/**
+ * A wait with a branch for messages goes there. Another one ends only where a message is meant for a flow: a "thank you"
+ * after a booking, which a fallback would take, does not cost the customer the reminder.
+ */
 function interruptWait(call: Call, waiting: WaitingFor<'wait'>, message: Message, word: WordKind | null): void {
   if (heedWord(call, word, message.flows)) return
   withStep(call, waiting.step, 'wait', (wait, step) => {
@@ -70,10 +73,8 @@ function interruptWait(call: Call, waiting: WaitingFor<'wait'>, message: Message
   })
 }
 
-function replaceRun(call: Call, { flows: refs, content }: Message): null {
-  const flows = candidates(call, refs)
-  const isReplaced =
-    startTriggered(call, flows, content, 'specific') || startTriggered(call, flows, content, 'fallback')
+function replaceRun(call: Call, { flows, content }: Message): null {
+  const isReplaced = startTriggered(call, candidates(call, flows), content, 'specific')
   if (!isReplaced) emit(call, { type: 'message.ignored', data: { reason: 'waiting' } })
   return null
 }

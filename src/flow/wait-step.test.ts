@@ -75,26 +75,35 @@ describe('a message while a flow waits', () => {
     expect(conversation.effects.at(-1)).toEqual({ kind: 'timer_clear' })
   })
 
-  test('starts the flow that it triggers where there is no branch, and the run that waited ends', () => {
-    const conversation = waiting({ for: '1d' })
-    conversation.say('otra cosa')
-    expect(conversation.last('flow.ended')).toEqual({ reason: 'replaced' })
-    expect(conversation.last('flow.started').trigger).toBe('fallback')
-    expect(conversation.state.run?.waiting?.kind).toBe('wait')
-    expect(conversation.effects.filter(effect => effect.kind === 'timer')).toHaveLength(2)
-  })
-
-  test('that triggers nothing is ignored, and the flow waits on', () => {
+  test('starts the flow that is meant where there is no branch, and the run that waited ends', () => {
     const conversation = new Conversation({
       ...flowOf({ pause: wait({ for: '1d' }), later }),
       triggers: [{ keywords: ['hola'] }],
     })
     conversation.say('hola')
-    const { token } = conversation
-    expect(conversation.say('gracias')).toEqual([])
-    expect(conversation.last('message.ignored')).toEqual({ reason: 'waiting' })
-    expect(conversation.token).toBe(token)
-    expect(conversation.timeOut()).toHaveLength(1)
+    conversation.say('hola otra vez')
+    expect(conversation.last('flow.ended')).toEqual({ reason: 'replaced' })
+    expect(conversation.last('flow.started').trigger).toBe('hola')
+    expect(conversation.state.run?.waiting?.kind).toBe('wait')
+    expect(conversation.effects.filter(effect => effect.kind === 'timer')).toHaveLength(2)
+  })
+
+  test('that only a fallback would take, or nothing, is ignored, and the flow waits on', () => {
+    for (const triggers of [[{ keywords: ['hola'] }], [{ keywords: ['hola'] }, { fallback: true }]]) {
+      const conversation = new Conversation({ ...flowOf({ pause: wait({ for: '1d' }), later }), triggers })
+      conversation.say('hola')
+      const { token } = conversation
+      expect(conversation.say('muchas gracias')).toEqual([])
+      expect(conversation.last('message.ignored')).toEqual({ reason: 'waiting' })
+      expect(conversation.token).toBe(token)
+      expect(conversation.timeOut()).toHaveLength(1)
+    }
+  })
+
+  test('that is a word is heeded', () => {
+    const conversation = waiting({ for: '1d' })
+    expect(conversation.say('cancelar')).toHaveLength(1)
+    expect(conversation.last('flow.ended')).toEqual({ reason: 'cancelled' })
   })
 
   test('may be the number of what was offered before', () => {
