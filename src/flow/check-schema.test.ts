@@ -47,3 +47,24 @@ describe('what is no flow document', () => {
     expect(finding).toMatchObject({ path: 'triggers.0', step: null, field: 'triggers.0' })
   })
 })
+
+test('a document of more than 256 KB is one finding, and is not looked into', () => {
+  const text = `${'x'.repeat(4_000)}{{1 +}}`
+  const steps = (count: number) =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, n) => [`s${n}`, message(text, n + 1 < count ? `s${n + 1}` : 'end')]),
+    )
+  const [finding, ...others] = findingsIn(flowOf(steps(70)))
+  expect(others).toEqual([])
+  expect(finding).toMatchObject({ severity: 'error', code: 'invalid', path: '', step: null })
+  expect(finding?.message).toMatch(/^This flow is \d+ KB of JSON, and at most 256 KB are taken; move some/)
+  expect(findingsIn(flowOf(steps(20)))).toHaveLength(20)
+})
+
+test('a document that cannot be written as JSON is told what is wrong with it', () => {
+  const circular: Record<string, unknown> = { name: 'x' }
+  circular.steps = circular
+  for (const document of [circular, { name: 1n }, undefined, () => 1]) {
+    expect(findingsIn(document).length).toBeGreaterThan(0)
+  }
+})

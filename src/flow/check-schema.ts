@@ -1,14 +1,32 @@
 import * as v from 'valibot'
 import { type FlowDocument, flowDocumentSchema } from './document.ts'
 import { errorAt, type Finding, suggestion } from './finding.ts'
+import { DOCUMENT_JSON_LENGTH_MAX } from './limits.ts'
 
 /** The document in its schema's shape, or one finding for each place that is not. */
 export function checkSchema(document: unknown): { document: FlowDocument } | { findings: readonly Finding[] } {
+  const length = writtenLength(document)
+  if (length > DOCUMENT_JSON_LENGTH_MAX) return { findings: [tooLarge(length)] }
   const parsed = v.safeParse(flowDocumentSchema, document)
   if (!parsed.success) return { findings: parsed.issues.map(toFinding) }
   const dropped = droppedSteps(document, parsed.output)
   if (dropped.length === 0) return { document: parsed.output }
   return { findings: dropped.map(step => errorAt({ step, field: null }, 'invalid', 'this id is not allowed')) }
+}
+
+/** The length of a document as JSON; 0 of what has none, of which the schema says what is wrong. */
+function writtenLength(document: unknown): number {
+  try {
+    return JSON.stringify(document)?.length ?? 0
+  } catch {
+    return 0
+  }
+}
+
+function tooLarge(length: number): Finding {
+  const [kilobytes, most] = [length, DOCUMENT_JSON_LENGTH_MAX].map(bytes => Math.ceil(bytes / 1_024))
+  const text = `this flow is ${kilobytes} KB of JSON, and at most ${most} KB are taken; move some of it to a flow that it calls`
+  return errorAt({ step: null, field: null }, 'invalid', text)
 }
 
 /** The keys that the schema leaves out unread because they could reach a prototype. */

@@ -40,6 +40,8 @@ export const REFERRAL_ID_LENGTH_MAX = 512
 export const NAME_LENGTH_MAX = 100
 export const ID_LENGTH_MAX = 64
 export const STEPS_MAX = 200
+/** JSON of a flow that is checked: what checking it at each keystroke costs. */
+export const DOCUMENT_JSON_LENGTH_MAX = 262_144
 export const TRIGGERS_MAX = 20
 export const GOALS_MAX = 20
 export const KEYWORDS_MAX = 50
