@@ -111,7 +111,8 @@ function answerWith(context: Context<Env>, answer: string): Response {
   return new Response(isKnown ? null : text, { status: isKnown ? 304 : 200, headers })
 }
 
-function isAmong(header: string | undefined, etag: string): boolean {
+/** Whether an `If-None-Match` names an ETag. */
+export function isAmong(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
   return header.split(',').some(part => part.trim().replace(/^W\//, '') === etag || part.trim() === '*')
 }

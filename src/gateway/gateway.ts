@@ -30,6 +30,7 @@ import { meRoutes, passwordRoutes } from './routes/me.ts'
 import { mediaRoutes } from './routes/media.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { productRoutes } from './routes/products.ts'
+import { reportRoutes } from './routes/reports.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { sellerRoutes } from './routes/sellers.ts'
 import { tenantRoutes } from './routes/tenant.ts'
@@ -113,6 +114,7 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/sellers', sellerRoutes(parts))
   app.route('/api/secrets', secretRoutes(parts))
   app.route('/api/analytics', analyticsRoutes(parts))
+  app.route('/api/reports', reportRoutes(parts))
   app.route('/api/webhooks', webhookRoutes(parts))
   app.route('/api/ws', socketRoutes(parts))
 

@@ -8,6 +8,7 @@ import {
   textAt,
 } from '../../test/support/gateway.ts'
 import { permissionsOf, roles } from '../identity/permissions.ts'
+import { emptyReport } from '../messaging/analytics/reports.fixture.ts'
 import { receiveMessages } from '../messaging/receive-messages.ts'
 
 // Every route of the API document, asked by nobody, by each role, and by another tenant with ids that are not theirs.
@@ -149,6 +150,10 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   const failed = gateway.ids.next()
   await gateway.admin`insert into messages (tenant_id, conversation_id, id, bot_id, direction, content, status)
     values (${as.tenantId}, ${conversations}, ${failed}, ${bots}, 'outbound', ${{ type: 'text', text: 'x' }}, 'failed')`
+  const report = gateway.ids.next()
+  await gateway.admin`delete from reports`
+  await gateway.admin`insert into reports (tenant_id, id, kind, starts_on, period_start, period_end, time_zone, data)
+    values (${as.tenantId}, ${report}, 'daily', now(), now(), now(), 'UTC', ${JSON.stringify(emptyReport)}::text::jsonb)`
   return {
     products,
     customers,
@@ -166,6 +171,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     'failed-messages': failed,
     // Their figures.
     analytics: flows,
+    reports: report,
     orders: await add('/api/orders', order),
   }
 }
