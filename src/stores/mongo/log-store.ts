@@ -75,11 +75,16 @@ export function openMongoLogStore(options: {
   }
 
   async function remove(name: LogName, filter: Filter<LogDocument>, limit: number): Promise<number> {
-    const chosen = collectionOf(name).find(filter, { projection: { _id: 1 } })
-    const ids = (await chosen.sort({ created_at: 1 }).limit(limit).toArray()).map(({ _id }) => _id)
-    if (ids.length === 0) return 0
-    const deletes = ids.map(_id => ({ deleteOne: { filter: { _id } } }))
-    return (await collectionOf(name).bulkWrite(deletes, { ordered: false })).deletedCount
+    const found = collectionOf(name).find(filter, { projection: { created_at: 1 } })
+    const chosen = await found.sort({ created_at: 1 }).limit(limit).toArray()
+    const last = chosen.at(-1)?.created_at
+    if (last === undefined) return 0
+    const ofLastMoment = chosen.filter(({ created_at }) => created_at.getTime() === last.getTime())
+    const upToLast = [
+      { created_at: { $lt: last } },
+      { created_at: last, _id: { $in: ofLastMoment.map(({ _id }) => _id) } },
+    ]
+    return (await collectionOf(name).deleteMany({ $and: [filter, { $or: upToLast }] })).deletedCount
   }
 
   return {
