@@ -74,8 +74,9 @@ const lockOne = statement({
     variables: json<Customer['variables']>(),
     tags: json<Customer['tags']>(),
     is_opted_out: 'bool',
+    is_erased: 'bool',
   },
-  sql: `select name, phone, email, variables, to_jsonb(tags) as tags, opted_out_at is not null as is_opted_out
+  sql: `select name, phone, email, variables, to_jsonb(tags) as tags, opted_out_at is not null as is_opted_out, is_erased
     from customers where tenant_id = $1 and id = $2 for update`,
 })
 
@@ -140,6 +141,8 @@ export type CustomerWritten =
   | { readonly kind: 'identity_taken' }
   /** An identity is known to a bot, and there is none. The transaction is to roll back. */
   | { readonly kind: 'no_bot' }
+  /** Whose the orders of erased people are: nothing is to be known of them. */
+  | { readonly kind: 'nobody' }
   /**
    * They want no messages, and would no longer be known by something: whoever is known by it would be written to. The
    * transaction is to roll back.
@@ -167,6 +170,7 @@ export async function updateCustomer(
 ): Promise<CustomerWritten> {
   const [before] = await tx.run(lockOne, { tenant_id: tenantId, id })
   if (before === undefined) return { kind: 'unknown' }
+  if (before.is_erased) return { kind: 'nobody' }
   const phone = changes.phone === undefined ? before.phone : changes.phone
   const name = changes.name ?? before.name
   const email = changes.email === undefined ? before.email : changes.email

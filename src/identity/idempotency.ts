@@ -76,7 +76,7 @@ export async function claimKey(
   if (inserted.length > 0) return { kind: 'new' }
   const [found] = await tx.run(selectKey, owned)
   if (found === undefined || found.status === null || found.request_hash !== requestHash) return { kind: 'reused' }
-  const body = found.answer === null ? null : sealer.open(found.answer, contextOf(asked))
+  const body = found.answer === null ? null : openAnswer(sealer, { ...asked, answer: found.answer })
   return { kind: 'done', answer: { status: found.status, body } }
 }
 
@@ -85,6 +85,11 @@ export async function keepAnswer(tx: Transaction, sealer: Sealer, owned: Owned, 
   const { tenantId, callerId, key } = owned
   const sealed = answer.body === null ? null : sealer.seal(answer.body, contextOf(owned))
   await tx.run(updateKey, { tenant_id: tenantId, caller_id: callerId, key, status: answer.status, answer: sealed })
+}
+
+/** What `keepAnswer` has sealed. */
+export function openAnswer(sealer: Sealer, kept: Owned & { readonly answer: Uint8Array }): string {
+  return sealer.open(kept.answer, contextOf(kept))
 }
 
 /** Deletes keys that are not remembered any more, of all tenants, at most `limit` at once: how many it were. */

@@ -12,6 +12,8 @@ export type Topic =
   | 'bot.changed'
   /** A user, an API key or a tenant's limit was changed or removed; the payload is the id of the user, key or tenant. */
   | 'caller.changed'
+  /** A person is to be erased everywhere. */
+  | 'erasures'
   /** A tenant's settings were changed; the payload is its id. */
   | 'tenant.changed'
   /** Something happened to a tenant that its sockets are told of; the payload is a JSON array of feed events. */

@@ -184,6 +184,8 @@ function accept(written: CustomerWritten): Customer {
       'conflict',
       'The customer wants no messages. Without this phone or identity that would be forgotten: leave it, or opt them in first if they asked for it.',
     )
+  if (written.kind === 'nobody')
+    throw new AppError('conflict', 'This is whom the orders of erased people are of: nothing can be known of them.')
   throw new AppError('conflict', 'The phone or another identity is of another customer.')
 }
 
