@@ -17,3 +17,8 @@ export function flowRefusal(findings: readonly Finding[]): AppError {
 export function shownFinding({ path, message }: Finding) {
   return { path, message }
 }
+
+/** Names of flows in a sentence. */
+export function quoted(names: readonly string[]): string {
+  return names.map(name => `"${name}"`).join(', ')
+}

@@ -66,6 +66,23 @@ const findUser = statement({
   sql: 'select name from bots where tenant_id = $1 and (flow_id = $2 or $2 = any (flow_ids)) limit 1',
 })
 
+// What is published calls it by the name that it is published under; that it calls itself is nobody else's business.
+const selectCallers = statement({
+  name: 'flow_callers',
+  params: ['tenant_id', 'id', 'limit'],
+  row: { name: 'text' },
+  sql: `select coalesce(f.published_name, f.name) as name
+    from flows called
+    join flows f on f.tenant_id = called.tenant_id and f.id <> called.id
+    join flow_versions v on v.tenant_id = f.tenant_id and v.flow_id = f.id and v.version = f.published_version
+    where called.tenant_id = $1 and called.id = $2 and jsonb_path_exists(v.document,
+      '$.steps.* ? (@.type == "flow" && @.flow == $name)', jsonb_build_object('name', called.published_name))
+    order by 1 limit $3`,
+})
+
+/** Callers that a refusal names. */
+const callersMax = 5
+
 const deleteRow = statement({
   name: 'flow_delete',
   params: ['tenant_id', 'id'],
@@ -139,18 +156,26 @@ export async function findFlow(tx: Transaction, tenantId: string, id: string): P
   return flow
 }
 
-/** What came of deleting a flow; `used` names a bot that answers with it. */
+/** The names of some other published flows that call this one as it is published; none where it is not. */
+export async function findCallers(tx: Transaction, tenantId: string, id: string): Promise<readonly string[]> {
+  return (await tx.run(selectCallers, { tenant_id: tenantId, id, limit: callersMax })).map(caller => caller.name)
+}
+
+/** What came of deleting a flow; `used` names a bot that answers with it, `called` other published flows that call it. */
 export type FlowDeleted =
   | { readonly kind: 'deleted' }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'used'; readonly botName: string }
+  | { readonly kind: 'called'; readonly callers: readonly string[] }
 
-/** Removes a flow and its versions, unless a bot answers with it. A conversation that is in it goes to a person. */
+/** Removes a flow and its versions, unless a bot answers with it or another published flow calls it. A conversation that is in it goes to a person. */
 export async function deleteFlow(tx: Transaction, tenantId: string, id: string): Promise<FlowDeleted> {
   // The lock holds off a bot that is about to take it.
   if ((await lockFlow(tx, tenantId, id)) === undefined) return { kind: 'unknown' }
   const [bot] = await tx.run(findUser, { tenant_id: tenantId, flow_id: id })
   if (bot !== undefined) return { kind: 'used', botName: bot.name }
+  const callers = await findCallers(tx, tenantId, id)
+  if (callers.length > 0) return { kind: 'called', callers }
   await tx.run(deleteRow, { tenant_id: tenantId, id })
   return { kind: 'deleted' }
 }

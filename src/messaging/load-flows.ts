@@ -28,9 +28,9 @@ const loadPublished = statement({
   name: 'flow_load_published',
   params: ['tenant_ids', 'names'],
   row: { tenant_id: 'uuid', name: 'text', flow_id: 'uuid', version: 'int4' },
-  sql: `select f.tenant_id, f.name, f.id as flow_id, f.published_version as version
+  sql: `select f.tenant_id, f.published_name as name, f.id as flow_id, f.published_version as version
     from unnest($1::uuid[], $2::text[]) as g (tenant_id, name)
-    join flows f using (tenant_id, name)
+    join flows f on f.tenant_id = g.tenant_id and f.published_name = g.name
     where f.published_version is not null`,
 })
 

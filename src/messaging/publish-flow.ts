@@ -4,20 +4,29 @@ import type { Transaction } from '../stores/postgres/database.ts'
 import { nullable, statement } from '../stores/postgres/statement.ts'
 import { mayMeetClosedWindow } from './bots-of-flow.ts'
 import { findFlowVersion } from './flow-versions.ts'
-import { type Flow, updateFlow } from './flows.ts'
+import { type Flow, findCallers, updateFlow } from './flows.ts'
 
 const lockFlow = statement({
   name: 'flow_lock_draft',
   params: ['tenant_id', 'id'],
-  row: { name: 'text', document: 'jsonb', published_version: nullable('int4') },
-  sql: 'select name, document, published_version from flows where tenant_id = $1 and id = $2 for no key update',
+  row: { document: 'jsonb', published_version: nullable('int4'), published_name: nullable('text') },
+  sql: 'select document, published_version, published_name from flows where tenant_id = $1 and id = $2 for no key update',
 })
 
 const selectPublishedNames = statement({
   name: 'flow_published_names',
   params: ['tenant_id'],
   row: { name: 'text' },
-  sql: 'select name from flows where tenant_id = $1 and published_version is not null',
+  sql: 'select published_name as name from flows where tenant_id = $1 and published_name is not null',
+})
+
+// Until the transaction ends none of them is removed or published under another name.
+const lockOtherNames = statement({
+  name: 'flow_lock_published_names',
+  params: ['tenant_id', 'id'],
+  row: { name: 'text' },
+  sql: `select published_name as name from flows where tenant_id = $1 and id <> $2 and published_name is not null
+    order by id for key share`,
 })
 
 const insertVersion = statement({
@@ -30,9 +39,9 @@ const insertVersion = statement({
 
 const setPublished = statement({
   name: 'flow_set_published',
-  params: ['tenant_id', 'id', 'version'],
+  params: ['tenant_id', 'id', 'version', 'name'],
   row: {},
-  sql: 'update flows set published_version = $3 where tenant_id = $1 and id = $2',
+  sql: 'update flows set published_version = $3, published_name = $4 where tenant_id = $1 and id = $2',
 })
 
 /** What is published, by whom, and what it may call. */
@@ -53,6 +62,10 @@ export type FlowPublished =
   | { readonly kind: 'published'; readonly version: number; readonly warnings: readonly Finding[] }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly findings: readonly Finding[] }
+  /** Another flow is published under its name. */
+  | { readonly kind: 'name_published' }
+  /** It would be published under another name, while these call it by the one it has. */
+  | { readonly kind: 'called'; readonly as: string; readonly callers: readonly string[] }
   /** The flow is good, but calls actions that its publisher may not. */
   | { readonly kind: 'forbidden'; readonly faults: readonly Fault[] }
 
@@ -97,7 +110,7 @@ export async function rollBackFlow(
   return await publish(tx, publication, draft, old.document, version)
 }
 
-type Locked = Pick<Flow, 'name' | 'published_version'> & { readonly document: unknown }
+type Locked = Pick<Flow, 'published_version'> & { readonly document: unknown; readonly published_name: string | null }
 
 async function lockForPublishing(tx: Transaction, { tenantId, id }: Publication): Promise<Locked | undefined> {
   const [draft] = await tx.run(lockFlow, { tenant_id: tenantId, id })
@@ -111,19 +124,30 @@ async function publish(
   given: unknown,
   restoredFrom: number | null,
 ): Promise<FlowPublished> {
+  const others = (await tx.run(lockOtherNames, { tenant_id: tenantId, id })).map(other => other.name)
   // A flow may call itself: it is published once this is done.
-  const flows = new Set([flow.name, ...(await publishedNames(tx, tenantId))])
+  const flows = new Set([...namesIn(given), ...others])
   const hasWindow = await mayMeetClosedWindow(tx, tenantId, id)
   const checked = checkFlow(given, { handlers, flows, hasWindow })
   if (!checked.ok) return { kind: 'refused', findings: checked.findings }
   const faults = forbiddenCalls(checked.document, refusalOf)
   if (faults.length > 0) return { kind: 'forbidden', faults }
+  const { name } = checked.document
+  if (others.includes(name)) return { kind: 'name_published' }
+  const callers =
+    flow.published_name === null || flow.published_name === name ? [] : await findCallers(tx, tenantId, id)
+  if (flow.published_name !== null && callers.length > 0) return { kind: 'called', as: flow.published_name, callers }
   const version = (flow.published_version ?? 0) + 1
   const document = JSON.stringify(checked.document)
   const origin = { published_by: userId, note, restored_from: restoredFrom }
   await tx.run(insertVersion, { tenant_id: tenantId, flow_id: id, version, document, ...origin })
-  await tx.run(setPublished, { tenant_id: tenantId, id, version })
+  await tx.run(setPublished, { tenant_id: tenantId, id, version, name })
   return { kind: 'published', version, warnings: checked.warnings }
+}
+
+function namesIn(document: unknown): readonly string[] {
+  const isNamed = typeof document === 'object' && document !== null && 'name' in document
+  return isNamed && typeof document.name === 'string' ? [document.name] : []
 }
 
 function forbiddenCalls({ steps }: FlowDocument, refusalOf: (handler: string) => string | null): Fault[] {
@@ -133,7 +157,7 @@ function forbiddenCalls({ steps }: FlowDocument, refusalOf: (handler: string) =>
   })
 }
 
-/** The names of a tenant's published flows: those that others may call. */
+/** The names that a tenant's flows are published under: those that others may call. */
 export async function publishedNames(tx: Transaction, tenantId: string): Promise<string[]> {
   return (await tx.run(selectPublishedNames, { tenant_id: tenantId })).map(published => published.name)
 }

@@ -38,7 +38,7 @@ const findContext = statement({
     where c.tenant_id = $1 and c.id = $2`,
 })
 
-// Those that were the published ones at some moment of the time given.
+// Those that were the published ones at some moment of the time given. Each is called by the name it was published under.
 const loadVersions = statement({
   name: 'replay_load_versions',
   params: ['tenant_id', 'flow_ids', 'names', 'from', 'to'],
@@ -49,9 +49,9 @@ const loadVersions = statement({
     published_at: 'timestamptz',
     document: json<FlowDocument>(),
   },
-  sql: `select v.flow_id, f.name, v.version, v.published_at, v.document
+  sql: `select v.flow_id, v.document ->> 'name' as name, v.version, v.published_at, v.document
     from flows f join flow_versions v on v.tenant_id = f.tenant_id and v.flow_id = f.id
-    where f.tenant_id = $1 and (f.id = any ($2::uuid[]) or f.name = any ($3::text[])) and v.published_at <= $5
+    where f.tenant_id = $1 and (f.id = any ($2::uuid[]) or v.document ->> 'name' = any ($3::text[])) and v.published_at <= $5
       and v.version >= coalesce((select max(version) from flow_versions o
         where o.tenant_id = f.tenant_id and o.flow_id = f.id and o.published_at <= $4), 0)
     order by v.flow_id, v.version`,

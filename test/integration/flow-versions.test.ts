@@ -34,7 +34,7 @@ async function publish(flowId: string, version: number, document: object): Promi
   const { tenantId } = shop.shop
   await shop.admin`insert into flow_versions (tenant_id, flow_id, version, document)
     values (${tenantId}, ${flowId}, ${version}, ${JSON.stringify(document)}::text::jsonb)`
-  await shop.admin`update flows set published_version = ${version} where tenant_id = ${tenantId} and id = ${flowId}`
+  await shop.admin`update flows set published_version = ${version}, published_name = name where tenant_id = ${tenantId} and id = ${flowId}`
 }
 
 async function addFlow(name: string, document: object): Promise<string> {

@@ -35,8 +35,8 @@ async function passTime(): Promise<void> {
 async function addFlow(document: { readonly name: string; readonly [key: string]: unknown }): Promise<void> {
   const { tenantId, botId } = shop.shop
   const [id, json] = [uuids.next(), JSON.stringify(document)]
-  await shop.admin`insert into flows (tenant_id, id, name, document, published_version)
-    values (${tenantId}, ${id}, ${document.name}, ${json}::text::jsonb, 1)`
+  await shop.admin`insert into flows (tenant_id, id, name, document, published_version, published_name)
+    values (${tenantId}, ${id}, ${document.name}, ${json}::text::jsonb, 1, ${document.name})`
   await shop.admin`insert into flow_versions (tenant_id, flow_id, version, document)
     values (${tenantId}, ${id}, 1, ${json}::text::jsonb)`
   await shop.admin`update bots set flow_ids = flow_ids || ${id}::uuid where id = ${botId}`

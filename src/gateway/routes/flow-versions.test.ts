@@ -203,3 +203,81 @@ describe('rolling back', () => {
     expect(each.map(answer => at(answer, 'version')).sort()).toEqual([4, 5, 6])
   })
 })
+
+describe('a published flow that others call by its name', () => {
+  const main = {
+    ...hello,
+    name: 'Main',
+    start: 'call',
+    steps: { call: { type: 'flow', flow: 'Catalog', next: 'end' } },
+  }
+  const simulate = async (as: Caller, id: string, version: number) =>
+    at(
+      await gateway.call('POST', `/api/flows/${id}/simulate`, { as, body: { inputs: ['hi'], version } }),
+      'turns.0.replies',
+    )
+  const says = (text: string) => [{ type: 'text', text }]
+  const del = (as: Caller, id: string) => gateway.call('DELETE', `/api/flows/${id}`, { as })
+
+  async function addBoth(as: Caller) {
+    const subId = await add(as, saying('the catalog', 'Catalog'))
+    expect((await publish(as, subId)).status).toBe(200)
+    const mainId = await add(as, main)
+    expect((await publish(as, mainId)).status).toBe(200)
+    return { subId, mainId }
+  }
+
+  test('is called so whatever its draft is called', async () => {
+    const as = await gateway.addCaller()
+    const { subId, mainId } = await addBoth(as)
+    expect((await put(as, subId, saying('another', 'Catalog (new)'))).status).toBe(200)
+    expect(await simulate(as, mainId, 1)).toEqual(says('the catalog'))
+    expect((await publish(as, mainId)).status).toBe(200)
+    const other = await add(as, {
+      ...main,
+      name: 'Other',
+      steps: { call: { ...main.steps.call, flow: 'Catalog (new)' } },
+    })
+    expect((await publish(as, other)).status).toBe(422)
+  })
+
+  test('is published under no other name, and not removed, while others call it: they are named', async () => {
+    const as = await gateway.addCaller()
+    const { subId, mainId } = await addBoth(as)
+    await put(as, subId, saying('another', 'Catalog (new)'))
+    const refused = await publish(as, subId)
+    expect([refused.status, at(refused, 'detail')]).toEqual([409, expect.stringContaining('"Main"')])
+    const kept = await del(as, subId)
+    expect([kept.status, at(kept, 'detail')]).toEqual([409, expect.stringContaining('"Main"')])
+    await put(as, mainId, { ...hello, name: 'Main' })
+    await publish(as, mainId)
+    expect((await publish(as, subId)).status).toBe(200)
+    const back = await rollBack(as, mainId, { version: 1 })
+    expect([back.status, at(back, 'errors.0.path')]).toEqual([422, 'steps.call.flow'])
+    expect((await del(as, subId)).status).toBe(204)
+  })
+
+  test('has its name for itself: no other is published under it', async () => {
+    const as = await gateway.addCaller()
+    const { subId } = await addBoth(as)
+    await put(as, subId, saying('another', 'Catalog (new)'))
+    const rival = await add(as, saying('a rival', 'Catalog'))
+    expect((await publish(as, rival)).status).toBe(409)
+  })
+
+  test('may call itself, and go by another name then', async () => {
+    const as = await gateway.addCaller()
+    const calling = (name: string) => ({
+      ...saying('again', name),
+      steps: {
+        hi: { type: 'question', content: { type: 'text', text: '?' }, variable: 'x', next: 'call' },
+        call: { type: 'flow', flow: name, next: 'end' },
+      },
+    })
+    const id = await add(as, calling('Loop'))
+    expect((await publish(as, id)).status).toBe(200)
+    await put(as, id, calling('Round'))
+    expect((await publish(as, id)).status).toBe(200)
+    expect((await rollBack(as, id, { version: 1 })).status).toBe(200)
+  })
+})

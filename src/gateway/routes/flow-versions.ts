@@ -8,7 +8,7 @@ import { findFlowVersion, flowVersionMax, listFlowVersions } from '../../messagi
 import { findFlow } from '../../messaging/flows.ts'
 import { type FlowRolledBack, type Publication, publishFlow, rollBackFlow } from '../../messaging/publish-flow.ts'
 import { answerChange } from '../change.ts'
-import { flowHandlers, flowRefusal, shownFinding } from '../flow-faults.ts'
+import { flowHandlers, flowRefusal, quoted, shownFinding } from '../flow-faults.ts'
 import { named, writtenAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
@@ -79,7 +79,7 @@ export function flowVersionRoutes(parts: Parts): Hono<Env> {
         'Conversations that are in the flow finish on the version they began with. Who publishes a flow may do ' +
         'themselves what its actions do.',
       answers: { 200: published },
-      errors: ['not_found', 'flow_refused'],
+      errors: ['not_found', 'conflict', 'flow_refused'],
     }),
     may('flows:write'),
     idempotent,
@@ -234,6 +234,13 @@ function accepted(result: FlowRolledBack) {
       throw new AppError('conflict', 'This is the version that is published.')
     case 'name_taken':
       throw new AppError('conflict', 'Another flow has the name of this version: leave the draft as it is.')
+    case 'name_published':
+      throw new AppError('conflict', 'Another flow is published under this name: publish that one under another first.')
+    case 'called':
+      throw new AppError(
+        'conflict',
+        `${quoted(result.callers)} call this flow as "${result.as}": leave it that name, or publish them without that first.`,
+      )
     case 'refused':
       throw flowRefusal(result.findings)
     case 'forbidden':

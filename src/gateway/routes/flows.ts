@@ -14,6 +14,7 @@ import {
   updateFlow,
 } from '../../messaging/flows.ts'
 import { answerChange } from '../change.ts'
+import { quoted } from '../flow-faults.ts'
 import { named, writtenAs } from '../json-schema.ts'
 import type { Env } from '../options.ts'
 import { pageOf, pageQuery, readCursor, toPage } from '../page.ts'
@@ -131,7 +132,8 @@ export function flowRoutes(parts: Parts): Hono<Env> {
       id: 'updateFlow',
       tag,
       summary: "Replace a flow's draft",
-      description: 'What is published stays as it is until the draft is published.',
+      description:
+        'What is published stays as it is until the draft is published: other flows call it by the name that it was published under.',
       answers: { 200: flow },
       errors: ['not_found', 'conflict'],
     }),
@@ -154,7 +156,7 @@ export function flowRoutes(parts: Parts): Hono<Env> {
     describe({
       id: 'deleteFlow',
       tag,
-      summary: 'Remove a flow that no bot answers with',
+      summary: 'Remove a flow that no bot answers with, and no published flow calls',
       answers: { 204: null },
       errors: ['not_found', 'conflict'],
     }),
@@ -168,6 +170,8 @@ export function flowRoutes(parts: Parts): Hono<Env> {
         const deleted = await deleteFlow(tx, tenantId, id)
         if (deleted.kind === 'used')
           throw new AppError('conflict', `The bot "${deleted.botName}" answers with this flow: give it another first.`)
+        if (deleted.kind === 'called')
+          throw new AppError('conflict', `${quoted(deleted.callers)} call this flow: publish them without that first.`)
         record({ action: 'flow.deleted', resource: 'flows', id, before, after: null })
         return null
       })

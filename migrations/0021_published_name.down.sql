@@ -1,0 +1,1 @@
+alter table flows drop column published_name;
