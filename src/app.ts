@@ -18,6 +18,7 @@ import { type Feed, makeFeed } from './stores/feed.ts'
 import { type Files, makeFiles } from './stores/files.ts'
 import type { Health, StoreHealth } from './stores/health.ts'
 import { keepLogLines } from './stores/keep-log-lines.ts'
+import { type KeyEraser, nothingShared } from './stores/key-eraser.ts'
 import type { LogStore } from './stores/log-store.ts'
 import { makeMemoryBus } from './stores/memory/bus.ts'
 import { makeMemoryMetricsCache } from './stores/memory/metrics-cache.ts'
@@ -108,8 +109,19 @@ const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
   },
   async analytics(parts) {
     const { startAnalytics } = await import('./analytics/analytics.ts')
-    const { stop } = startAnalytics({ ...parts, clock: systemClock, ids: uuids })
-    return { fetch: opsRoutes(parts).fetch, stop }
+    const { startErasing } = await import('./analytics/erase.ts')
+    const keys = await openKeyEraser(parts.config, parts.log)
+    const loops = [
+      startAnalytics({ ...parts, clock: systemClock, ids: uuids }),
+      startErasing({ ...parts, keys, clock: systemClock }),
+    ]
+    return {
+      fetch: opsRoutes(parts).fetch,
+      async stop() {
+        await Promise.all(loops.map(loop => loop.stop()))
+        await keys.close()
+      },
+    }
   },
 }
 
@@ -238,6 +250,12 @@ async function openShared(config: Config, log: Log): Promise<Shared> {
     metricsCache,
     redisHealth: async () => reached(await bus.isReachable()),
   }
+}
+
+async function openKeyEraser({ REDIS_URL }: Config, log: Log): Promise<KeyEraser> {
+  if (REDIS_URL === undefined) return nothingShared
+  const { makeRedisKeyEraser } = await import('./stores/redis/key-eraser.ts')
+  return makeRedisKeyEraser(REDIS_URL, log)
 }
 
 async function openSnapshots(config: Config, log: Log): Promise<StateSnapshots> {

@@ -48,7 +48,12 @@ export function passesOf(options: PassOptions): readonly Pass[] {
   return [
     { name: rollUpName, everyMs, run: () => rollUpAndTell(options, afterRollUpOf(options)) },
     ...reportPasses(options),
+    { name: 'clean', everyMs: cleanEveryMs, run: signal => clean(options, signal) },
   ]
+}
+
+async function clean(options: PassOptions, signal: AbortSignal): Promise<void> {
+  await cleanPass({ ...options, keptDays: options.config.LOG_RETENTION_DAYS, signal })
 }
 
 export const rollUpName = 'roll_up'
