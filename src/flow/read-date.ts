@@ -6,7 +6,8 @@ type DateRule = Omit<Extract<AnswerRule, { type: 'date' }>, 'type'>
 
 /**
  * A day as "2026-12-25": "25/12", "25-12-26", "25.12.2026", "2026-12-25", "25 de diciembre", "25 december", "vie 25 dic",
- * "hoy", "tomorrow", "amanhã". Without a year it is the next such day from today on, in the zone of the business.
+ * "para hoy", "tomorrow", "amanhã". Without a year it is the next such day from today on, in the zone of the business; a
+ * weekday alone is the next one, and none on such a day itself: "el viernes" of a Friday may be today, or in a week.
  */
 export function readDate(text: string, rule: DateRule, timeZone: string, nowMs: number): Reading {
   const today = localParts(timeZone, nowMs)
@@ -21,12 +22,21 @@ export function readDate(text: string, rule: DateRule, timeZone: string, nowMs: 
 
 /** The day that a folded text names; null when it names none. `order` says how 1/2 is read, "dmy" unless told. */
 export function parseDay(folded: string, order: 'dmy' | 'mdy' | undefined, today: CalendarDay): CalendarDay | null {
-  const daysAhead = DAYS_AHEAD.get(folded)
+  const daysAhead = daysAheadIn(folded)
   if (daysAhead !== undefined) return addCalendarDays(today, daysAhead)
   const { weekday, rest } = withoutWeekday(withoutFillers(folded))
+  if (weekday !== null && rest === '') return nextWeekday(weekday, today)
   const named = parseNumeric(rest, order ?? 'dmy') ?? parseWorded(rest)
   const day = named === null ? null : withYear(named, today)
   return day === null || (weekday !== null && weekday !== weekdayOf(day)) ? null : day
+}
+
+const BEFORE_A_DAY = /^(?:para|pra|for|el|o|the|on|no|em|dia) /
+
+/** "la mañana" is none of them: it is the morning. */
+function daysAheadIn(folded: string): number | undefined {
+  const shorter = folded.replace(BEFORE_A_DAY, '')
+  return DAYS_AHEAD.get(folded) ?? (shorter === folded ? undefined : daysAheadIn(shorter))
 }
 
 /** A day whose year may be missing, or have two digits. */
@@ -83,6 +93,11 @@ function fullYear(twoDigits: number, thisYear: number): number {
   return first + ((((twoDigits - first) % 100) + 100) % 100)
 }
 
+function nextWeekday(weekday: number, today: CalendarDay): CalendarDay | null {
+  const daysAhead = (weekday - weekdayOf(today) + 7) % 7
+  return daysAhead === 0 ? null : addCalendarDays(today, daysAhead)
+}
+
 function weekdayOf(day: CalendarDay): number {
   return new Date(`${dateText(day)}T00:00:00Z`).getUTCDay()
 }
@@ -99,7 +114,7 @@ function withoutWeekday(text: string): { weekday: number | null; rest: string } 
 }
 
 const split = (list: string) => list.split(' ')
-const FILLERS = new Set(split('el la o a del de do of the on para for no em dia day'))
+const FILLERS = new Set(split('el la o a del de do of the on para pra for no na em dia day este esta this feira'))
 const FIRST_DAYS = new Set(split('primero primeiro first'))
 
 /** Spanish, English, Portuguese; "mar" is March, so that Tuesday has no short name in Spanish. */

@@ -6,7 +6,8 @@ export type TimeOfDay = { readonly hour: number; readonly minute: number }
 
 /**
  * A time of the day as "17:00": "17:00", "17.30", "17h", "17h30", "5pm", "5:30 p. m.", "5 de la tarde". "5:30" alone is in
- * the morning, as clocks of 24 hours show it; a number alone is no time.
+ * the morning, as clocks of 24 hours show it. A number alone is no time, nor is "a las 5", of which there are two a day;
+ * "a las 17" is.
  */
 export function readTime(text: string): Reading {
   const time = parseTime(foldAnswer(text))
@@ -15,6 +16,8 @@ export function readTime(text: string): Reading {
 
 /** The time of the day that a folded text names; null when it names none. */
 export function parseTime(folded: string): TimeOfDay | null {
+  const evening = AFTER_NOON.exec(folded)?.[1]
+  if (evening !== undefined) return { hour: Number(evening), minute: 0 }
   const text = folded.replace(/^(?:a las?|at|as) /, '')
   const [, beforeHalf = text, letter, part] = HALF.exec(text) ?? []
   const half = letter === undefined ? part : `${letter}m`
@@ -23,6 +26,9 @@ export function parseTime(folded: string): TimeOfDay | null {
   const hour = half === undefined ? clock.hour : hourIn(half, clock.hour)
   return hour === null ? null : { hour, minute: clock.minute }
 }
+
+/** An hour that only a clock of 24 hours has. */
+const AFTER_NOON = /^(?:a las|at|as) (1[3-9]|2[0-3])$/
 
 /** "p. m.", "pm", "de la tarde", "da noite", "in the morning". */
 const HALF =

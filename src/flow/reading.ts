@@ -7,7 +7,7 @@ export type Reading = { readonly value: Json } | { readonly problem: AnswerProbl
 
 /**
  * A text as the readers of amounts, dates and times compare it: lower case, no accents, single spaces, nothing that
- * ends a sentence. Empty for what is longer than any of those is written.
+ * ends a sentence, no "please". Empty for what is longer than any of those is written.
  */
 export function foldAnswer(text: string): string {
   if (text.length > ANSWER_WORDS_LENGTH_MAX) return ''
@@ -15,5 +15,10 @@ export function foldAnswer(text: string): string {
     .toLowerCase()
     .normalize('NFD')
     .replace(/\p{M}+/gu, '')
-  return plain.replace(/\s+/g, ' ').replace(/^[ ¡¿]+|[ .!?]+$/g, '')
+  return plain
+    .replace(/\s+/g, ' ')
+    .replace(/^[ ¡¿]+|[ .!?]+$/g, '')
+    .replace(COURTESY, '')
 }
+
+const COURTESY = /^(?:por favor|please)[ ,]+|[ ,]+(?:por favor|please|gracias|thanks|thank you|obrigad[oa])$/g
