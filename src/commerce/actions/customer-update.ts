@@ -43,7 +43,7 @@ export const customerUpdate = makeAction({
   doc: {
     about:
       'Writes down what was learnt of the customer; what is left out stays as it is. The phone cannot be changed: WhatsApp ' +
-      'knows it. `customer` in expressions is as new from the next message on; the value is at once.',
+      'knows it. `customer` in expressions is as new at once, and so is the value.',
     value: customerShape,
     errors: {
       too_many_variables: `The customer's variables would have more than ${variablesLengthMax / 1024} KB of JSON.`,
