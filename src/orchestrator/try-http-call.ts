@@ -1,13 +1,13 @@
 import type { ActionResult } from '../commerce/actions/action.ts'
-import { hostOf, resultOfHttp } from '../commerce/actions/http-answer.ts'
+import { hostOf, resultOfHttp, saysJson } from '../commerce/actions/http-answer.ts'
 import type { HttpCall } from '../commerce/actions/http-request.ts'
 import { type Asked, askOutside } from '../lib/ask-outside.ts'
 import type { Fetch } from '../lib/guarded-fetch.ts'
+import { hideInJsonText, makeHide } from './hide-secrets.ts'
 import { retryAfterMs } from './retry-after.ts'
 
 const redirectsMax = 3
 const answerBytesMax = 256 * 1024
-const shownInstead = '••••'
 
 /** A tenant's secrets by their names; null: there is none, undefined: it cannot be opened. */
 export type Secrets = ReadonlyMap<string, string | null | undefined>
@@ -82,16 +82,15 @@ function secretHeadersOf({ headers }: HttpCall): ReadonlySet<string> {
   return new Set(names)
 }
 
-/** Some services answer with what they were sent: a secret must not come into a variable that way. */
+/** Without the secrets, if it answers with what it was sent. */
 function hidden(asked: Asked, names: readonly string[], secrets: Secrets): Asked {
   if (asked.kind === 'failed' || names.length === 0) return asked
-  const values = names.map(name => secrets.get(name) ?? '').filter(value => value !== '')
-  const written = values.flatMap(value => [value, JSON.stringify(value).slice(1, -1)])
-  const hide = (text: string) => written.reduce((left, value) => left.replaceAll(value, shownInstead), text)
+  const hide = makeHide(names.map(name => secrets.get(name) ?? ''))
   const headers = new Headers()
-  // Headers take no such sign.
+  // Headers take no sign of what was hidden.
   for (const [name, value] of asked.headers) if (hide(value) === value) headers.append(name, value)
-  return { ...asked, text: hide(asked.text), headers }
+  const text = saysJson(asked.headers) ? hideInJsonText(asked.text, hide) : hide(asked.text)
+  return { ...asked, text, headers }
 }
 
 /** Methods that do the same once or twice (RFC 9110, section 9.2.2). */

@@ -41,8 +41,13 @@ export function excerptOf({ headers, text }: HttpAnswer): string {
   return `: ${said.length > excerptLengthMax ? `${said.slice(0, excerptLengthMax - 1)}…` : said}`
 }
 
+/** Whether an answer says that it is JSON. */
+export function saysJson(headers: Headers): boolean {
+  return /[/+]json\b/i.test(headers.get('content-type') ?? '')
+}
+
 function bodyOf(headers: Headers, text: string): Json {
-  if (!/[/+]json\b/i.test(headers.get('content-type') ?? '')) return text
+  if (!saysJson(headers)) return text
   try {
     return JSON.parse(text)
   } catch {
