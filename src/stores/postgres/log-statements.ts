@@ -56,6 +56,18 @@ export const dropPartitions = statement({
   sql: 'select drop_log_partitions($1, $2) as dropped',
 })
 
+/**
+ * For the rest of the transaction: rows are looked up one by one. Of a bite PostgreSQL would think that looking a thousand
+ * rows up in all partitions takes longer than reading all of these; it cannot know that each row is looked up in one.
+ */
+export const preferLookUps = statement({
+  name: 'prefer_look_ups',
+  params: [],
+  row: { hash: 'text', merge: 'text', whole: 'text' },
+  sql: `select set_config('enable_hashjoin', 'off', true) as hash, set_config('enable_mergejoin', 'off', true) as merge,
+    set_config('enable_seqscan', 'off', true) as whole`,
+})
+
 function statementsOn(log: LogName) {
   return {
     append: appendTo(log),

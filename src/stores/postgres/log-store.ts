@@ -11,7 +11,7 @@ import {
   logNames,
 } from '../log-store.ts'
 import { type Database, type Scope, sqlState, type Transaction } from './database.ts'
-import { dropPartitions, findOldPartition, logStatements, makePartitions } from './log-statements.ts'
+import { dropPartitions, findOldPartition, logStatements, makePartitions, preferLookUps } from './log-statements.ts'
 
 const dayMs = 86_400_000
 /** Partitions that are made before anybody writes into them. */
@@ -183,9 +183,12 @@ async function exportBulk(
 
 async function removing(
   database: Database,
-  work: (tx: Transaction) => Promise<readonly { readonly removed: number }[]>,
+  remove: (tx: Transaction) => Promise<readonly { readonly removed: number }[]>,
 ): Promise<number> {
-  const [row] = await database.transaction(worker, work)
+  const [row] = await database.transaction(worker, async tx => {
+    const [, rows] = await Promise.all([tx.run(preferLookUps, {}), remove(tx)])
+    return rows
+  })
   return row?.removed ?? 0
 }
 
