@@ -100,6 +100,29 @@ export function textOf(business: Speaker & Pick<Business, 'texts'>, kind: TextKi
   return business.texts[kind] ?? defaultText(business, kind)
 }
 
+/** A word of a business's own that is of another kind too, so that it can mean only one of them. */
+export type WordClash = { readonly kind: WordKind; readonly index: number; readonly other: WordKind }
+
+/**
+ * What its own words clash with: with one another, with the language's where it has none of a kind, with those that hold
+ * always. Of two of its own the one is told that would never be heeded.
+ */
+export function clashingWords({ language, words }: Pick<Speaker, 'language'> & { words: Words }): readonly WordClash[] {
+  const isOf = (kind: WordKind, isHeededFirst: boolean, word: string) => {
+    const own = isHeededFirst ? words[kind] : []
+    const taken = words[kind] === undefined ? DEFAULT_WORDS[language][kind] : own
+    return [...(taken ?? []), ...ALWAYS[kind]].some(other => foldWords(other) === foldWords(word))
+  }
+  return KINDS.flatMap((kind, place) =>
+    (words[kind] ?? []).flatMap((word, index) => {
+      const other = KINDS.find((one, otherPlace) => one !== kind && isOf(one, otherPlace < place, word))
+      return other === undefined ? [] : [{ kind, index, other }]
+    }),
+  )
+}
+
+type Words = { readonly [K in WordKind]?: readonly string[] | undefined }
+
 /** The part of a business that words and texts depend on. */
 type Speaker = Pick<Business, 'language' | 'words'>
 

@@ -1,7 +1,9 @@
 import * as v from 'valibot'
 import { parseDurationMs } from '../flow/document.ts'
+import { clashingWords } from '../flow/languages.ts'
 import { TEXT_LENGTH_MAX } from '../flow/limits.ts'
 import { foldWords } from '../flow/words.ts'
+import type { FieldError } from '../lib/errors.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { json, statement } from '../stores/postgres/statement.ts'
 import { retention } from './retention.ts'
@@ -125,6 +127,14 @@ export const settingsEntries = {
       ),
     ),
   }),
+}
+
+/** What is wrong with a tenant's own words beside each other, and beside those of the language. */
+export function wordFaults({ language, words }: TenantSettings): readonly FieldError[] {
+  return clashingWords({ language, words }).map(({ kind, index, other }) => ({
+    path: `words.${kind}.${index}`,
+    message: `Is a word of "${other}" too: it can mean one thing only`,
+  }))
 }
 
 const currencies: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))

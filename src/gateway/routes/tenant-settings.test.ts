@@ -74,6 +74,12 @@ test.each([
   [{ holidays: [{ date: '2026-12-25' }, { date: '2026-12-25' }] }, 'holidays'],
   [{ words: { stop: ['…'] } }, 'words.stop.0'],
   [{ words: { stopp: [] } }, 'words.stopp'],
+  // A word of two kinds, case and accents aside; the language's own where a kind is left out; what stops and starts always.
+  [{ words: { cancel: ['nada', 'Fuera'], stop: ['fuera!'] } }, 'words.cancel.1'],
+  [{ words: { start: ['hola', 'MENÚ'] } }, 'words.start.1'],
+  [{ words: { menu: ['menú', 'baja'], stop: [] } }, 'words.menu.1'],
+  [{ words: { stop: ['alta'] } }, 'words.stop.0'],
+  [{ language: 'en', words: { stop: ['cancel'] } }, 'words.stop.0'],
   [{ texts: { stopped: ' ' } }, 'texts.stopped'],
   [{ handoff: { waiting_timeout: '10s' } }, 'handoff.waiting_timeout'],
   [{ handoff: { agent_timeout: '40d' } }, 'handoff.agent_timeout'],
@@ -103,4 +109,15 @@ test('of two who read the same and change it, the second is refused; each change
   expect(statuses.sort()).toEqual([200, 412])
   const audit = await gateway.call('GET', '/api/audit?action=tenant.settings_updated', { as })
   expect(at(audit, 'data.0.before.language')).toBe('es')
+})
+
+test('words are held against those of the language, also when only that is changed', async () => {
+  const as = await gateway.addCaller()
+  const put = (body: object) => gateway.call('PUT', path, { as, body })
+  expect((await put({ words: { start: ['hola'], menu: ['subscribe'], stop: ['baja', 'no más'] } })).status).toBe(200)
+  const refused = await put({ language: 'en', words: { menu: ['subscribe'] } })
+  expect([refused.status, at(refused, 'errors.0.path')]).toEqual([422, 'words.menu.0'])
+  const bySettings = await put({ words: { menu: ['subscribe'] } })
+  expect(bySettings.status).toBe(200)
+  expect([(await put({ language: 'en' })).status, (await put({ texts: {} })).status]).toEqual([422, 200])
 })

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import { invalid } from '../../lib/check-fields.ts'
 import {
   findSettings,
   lockSettings,
@@ -7,6 +8,7 @@ import {
   saveSettings,
   settingsEntries,
   type TenantSettings,
+  wordFaults,
 } from '../../messaging/tenant-settings.ts'
 import { answerChange } from '../change.ts'
 import { named, writtenAs } from '../json-schema.ts'
@@ -44,7 +46,8 @@ const entries = {
       type: 'object',
       properties: Object.fromEntries(['menu', 'cancel', 'agent', 'stop', 'start'].map(kind => [kind, words])),
       additionalProperties: false,
-      description: "Instead of the language's own words for the same; each has a letter, a digit or a symbol",
+      description:
+        "Instead of the language's own words for the same; each has a letter, a digit or a symbol, and is of one kind only",
     },
     settingsEntries.words,
   ),
@@ -139,6 +142,8 @@ export function tenantSettingsRoutes(parts: Parts): Hono<Env> {
         const before = found(await lockSettings(tx, tenantId), 'tenant')
         mustMatch(context, before)
         const after: TenantSettings = { ...before, ...withoutUndefined(given) }
+        const faults = given.words === undefined && given.language === undefined ? [] : wordFaults(after)
+        if (faults.length > 0) throw invalid(faults)
         await saveSettings(tx, tenantId, after)
         record({ action: 'tenant.settings_updated', resource: 'tenant', id: tenantId, before, after })
         return after
