@@ -22,7 +22,9 @@ import { auditRoutes } from './routes/audit.ts'
 import { authRoutes } from './routes/auth.ts'
 import { botRoutes } from './routes/bots.ts'
 import { conversationRoutes } from './routes/conversations.ts'
+import { customerPrivacyRoutes } from './routes/customer-privacy.ts'
 import { customerRoutes } from './routes/customers.ts'
+import { erasureRoutes } from './routes/erasures.ts'
 import { failedMessageRoutes } from './routes/failed-messages.ts'
 import { flowTemplateRoutes } from './routes/flow-templates.ts'
 import { flowRoutes } from './routes/flows.ts'
@@ -110,6 +112,8 @@ export function makeGateway(options: GatewayOptions): Gateway {
   app.route('/api/media', mediaRoutes(parts))
   app.route('/api/products', productRoutes(parts))
   app.route('/api/customers', customerRoutes(parts))
+  app.route('/api/customers', customerPrivacyRoutes(parts))
+  app.route('/api/erasures', erasureRoutes(parts))
   app.route('/api/orders', orderRoutes(parts))
   app.route('/api/sellers', sellerRoutes(parts))
   app.route('/api/secrets', secretRoutes(parts))

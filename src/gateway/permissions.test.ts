@@ -60,6 +60,7 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'PUT /api/customers/{id}': () => ({ name: 'Changed' }),
   'POST /api/customers/{id}/opt-out': () => ({ note: 'Said so' }),
   'POST /api/customers/{id}/opt-in': () => ({ note: 'Said so' }),
+  'POST /api/customers/{id}/erase': () => undefined,
   'POST /api/orders': () => ({ customer_id: ids.customers, items: [{ product_id: ids.products, quantity: 1 }] }),
   'PUT /api/orders/{id}': () => ({ notes: 'Changed' }),
   'POST /api/sellers': () => ({ name: 'Seller' }),
@@ -117,6 +118,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
   const products = await add('/api/products', { sku: crypto.randomUUID(), name: 'P', stock: 1_000, ...price })
   const customers = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
   const without_orders = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
+  const erased = await add('/api/customers', { name: 'C', phone: `+${phones++}` })
   const sellers = await add('/api/sellers', { name: 'S' })
   const users = await add('/api/users', newUser())
   const keys = await add('/api/api-keys', { name: 'Key', scopes: ['products:read'] })
@@ -171,6 +173,7 @@ async function addOneOfEach(as: Caller): Promise<Record<string, string>> {
     'failed-messages': failed,
     // Their figures.
     analytics: flows,
+    erasures: textAt(await gateway.call('POST', `/api/customers/${erased}/erase`, { as }), 'id'),
     reports: report,
     orders: await add('/api/orders', order),
   }
@@ -211,7 +214,7 @@ function call(
 
 /** Whether what it was about cannot be used by the next one. */
 function isSpent({ method, path }: Route): boolean {
-  return method === 'DELETE' || path.endsWith('/close') || /(failed-messages|deliveries).*\/retry$/.test(path)
+  return method === 'DELETE' || /\/(close|erase)$/.test(path) || /(failed-messages|deliveries).*\/retry$/.test(path)
 }
 
 const guarded = () => routes().filter(route => !openRoutes.has(route.name))

@@ -20,6 +20,7 @@ const table = {
   secrets: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
   webhooks: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
   api_keys: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
+  privacy: { owner: 'write', admin: 'write', agent: 'none', viewer: 'none' },
   audit: { owner: 'read', admin: 'read', agent: 'none', viewer: 'none' },
 } as const satisfies Record<string, Readonly<Record<Role, Verb | 'none'>>>
 

@@ -13,8 +13,10 @@ export type ErasureAsked = Omit<NewErasure, 'person'> & { readonly customerId: s
 
 /** `known`: it was asked for before. `nobody`: the customer of the orders of erased people. */
 export type Erased =
-  | { readonly kind: 'erased' | 'known'; readonly erasure: Erasure }
-  | { readonly kind: 'unknown' | 'nobody' }
+  | { readonly kind: 'erased'; readonly erasure: Erasure }
+  | { readonly kind: 'known'; readonly erasure: Erasure }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'nobody' }
 
 /**
  * Erases a customer: in this transaction all that names them by a key, their conversations with all that they consist of
