@@ -61,12 +61,13 @@ export const answerSchema = v.variant('type', [
   }),
   v.strictObject({ type: v.literal('choice') }),
   v.strictObject({ type: v.literal('location') }),
+  v.strictObject({ type: v.literal('address'), min: textLength, max: textLength }),
   v.strictObject({ type: v.literal('image') }),
   v.strictObject({ type: v.literal('document') }),
 ])
 
 /**
- * What a question takes for an answer. Bounds are inclusive: of a text its length, of money its minor units, of a date
+ * What a question takes for an answer. Bounds are inclusive: of a text, and of an address that is written, its length, of money its minor units, of a date
  * "today" or ISO 8601, of a date and time "now" or RFC 3339. `order` says how 1/2 is read; a day before its month unless
  * told.
  */

@@ -126,6 +126,27 @@ test('what is written nowhere is not read: a place where a date is asked for', (
   expect(answerTo({ type: 'location' }, place)).toEqual({ value: { latitude: 1, longitude: 2 } })
 })
 
+test('an address is what was written, an offered one, or a place that was sent', () => {
+  const home = [{ id: 'home', title: 'Calle Mayor 1' }]
+  const written = (text: string): InboundContent => ({ type: 'text', text })
+  expect(answerTo({ type: 'address' }, written(' Gran Vía 2, 3º B '))).toEqual({ value: { text: 'Gran Vía 2, 3º B' } })
+  expect(answerTo({ type: 'address' }, written('1'), home)).toEqual({ value: { text: 'Calle Mayor 1' } })
+  const tapped: InboundContent = { type: 'choice', id: 'home', title: 'Calle Mayor 1' }
+  expect(answerTo({ type: 'address' }, tapped, home)).toEqual({ value: { text: 'Calle Mayor 1' } })
+  expect(answerTo({ type: 'address', min: 5 }, written('aquí'))).toEqual({ problem: 'too_short' })
+  expect(answerTo({ type: 'address', max: 5 }, written('Gran Vía'))).toEqual({ problem: 'too_long' })
+  expect(answerTo({ type: 'address' }, written(' '))).toEqual({ problem: 'too_short' })
+  const place = { type: 'location', latitude: 40.4, longitude: -3.7 } as const
+  expect(answerTo({ type: 'address', min: 20 }, place)).toEqual({
+    value: { text: '40.4, -3.7', latitude: 40.4, longitude: -3.7 },
+  })
+  expect(answerTo({ type: 'address' }, { ...place, name: 'Sol', address: 'Puerta del Sol' })).toEqual({
+    value: { text: 'Sol, Puerta del Sol', latitude: 40.4, longitude: -3.7, name: 'Sol' },
+  })
+  const photo = { type: 'image', media_id: '1', mime_type: 'image/png' } as const
+  expect(answerTo({ type: 'address' }, photo)).toEqual({ problem: 'not_text' })
+})
+
 test('the number of a choice stands for its title where text is asked for, and for itself where a number is', () => {
   const choices = [
     { id: 'r', title: 'Red' },

@@ -3,7 +3,7 @@ import type { Business } from './business.ts'
 import { type InboundContent, wordsOf } from './content.ts'
 import type { Choice } from './events.ts'
 import { TEXT_LENGTH_MAX } from './limits.ts'
-import { readDocument, readImage, readLocation } from './read-attachment.ts'
+import { readDocument, readImage, readLocation, readPlaceAsAddress } from './read-attachment.ts'
 import { numberedChoice, readChoice } from './read-choice.ts'
 import { readDate } from './read-date.ts'
 import { readDateTime } from './read-datetime.ts'
@@ -40,13 +40,28 @@ export function readAnswer(
       return readImage(content)
     case 'document':
       return readDocument(content)
+    case 'address':
+      if (content.type === 'location') return readPlaceAsAddress(content)
+      return readAddress(rule, content, choices)
     default:
       if (content.type !== 'text' && content.type !== 'choice') return { problem: 'not_text' }
       return readWritten(rule, wordsOf(content).trim(), choices, surroundings)
   }
 }
 
-type WrittenRule = Exclude<AnswerRule, { type: 'choice' | 'location' | 'image' | 'document' }>
+/** An address in the customer's words, or one of those that were offered. */
+function readAddress(
+  { min = 1, max = TEXT_LENGTH_MAX }: Extract<AnswerRule, { type: 'address' }>,
+  content: InboundContent,
+  choices: readonly Choice[],
+): Reading {
+  if (content.type !== 'text' && content.type !== 'choice') return { problem: 'not_text' }
+  const words = wordsOf(content).trim()
+  const read = readText(numberedChoice(words, choices)?.title ?? words, min, max)
+  return 'value' in read ? { value: { text: read.value } } : read
+}
+
+type WrittenRule = Exclude<AnswerRule, { type: 'choice' | 'location' | 'address' | 'image' | 'document' }>
 
 function readWritten(
   rule: WrittenRule,

@@ -8,6 +8,13 @@ export function readLocation(content: InboundContent): Reading {
   return { value: { latitude, longitude, ...(name && { name }), ...(address && { address }) } }
 }
 
+/** A place that was sent as an address: what it says of itself, else its coordinates, is the text. */
+export function readPlaceAsAddress(place: Extract<InboundContent, { type: 'location' }>): Reading {
+  const { latitude, longitude, name, address } = place
+  const text = [name, address].filter(Boolean).join(', ') || `${latitude}, ${longitude}`
+  return { value: { text, latitude, longitude, ...(name && { name }) } }
+}
+
 /** A picture, sent as such or as a file. */
 export function readImage(content: InboundContent): Reading {
   const isImage = content.type === 'image' || (content.type === 'document' && content.mime_type.startsWith('image/'))
