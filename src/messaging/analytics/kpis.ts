@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { localParts } from '../../flow/time-zone.ts'
-import { responseBoundsMs } from './entry-dimensions.ts'
+import { quartersInHour, responseBoundsMs } from './entry-dimensions.ts'
 
 // What the figures mean: docs/guides/analytics.md says the same in words.
 
@@ -10,7 +10,7 @@ export type Window = keyof typeof windowHours
 export const windows = ['24h', '7d', '30d'] as const satisfies readonly Window[]
 
 export const hourMs = 3_600_000
-const quarterMs = hourMs / 4
+const quarterMs = hourMs / quartersInHour
 
 /** Hours of which the figures are summed up; `to` is the first that does not count. */
 export type Hours = { readonly from: Date; readonly to: Date }
@@ -65,11 +65,11 @@ export function parseMetrics(text: string): Metrics | undefined {
 }
 
 /** The types of entries that the figures below are made of. */
-export const kpiTypes = ['inbound', 'accepted', 'failed', 'conversation.opened', 'conversion'] as const
+type KpiType = 'inbound' | 'accepted' | 'failed' | 'conversation.opened' | 'conversion'
 
 /** The figures of some hours: of `inbound` by the hour, of the other types in any pieces. */
 export function kpisOf(rows: readonly Sums[], activeBots: number, timeZone: string): Kpis {
-  const of = (type: (typeof kpiTypes)[number]) => rows.filter(row => row.log_type === type)
+  const of = (type: KpiType) => rows.filter(row => row.log_type === type)
   const [inbound, outbound, failed] = [total(of('inbound')), total(of('accepted')), total(of('failed'))]
   const conversions = total(of('conversion'))
   return {

@@ -1,41 +1,45 @@
 import { firstId } from '../../lib/ids.ts'
 import type { Transaction } from '../../stores/postgres/database.ts'
 import { ifGiven } from '../../stores/postgres/list-sql.ts'
-import { json, nullable, statement } from '../../stores/postgres/statement.ts'
-import { responseBoundsMs } from './entry-dimensions.ts'
+import { nullable, nullableJson, statement } from '../../stores/postgres/statement.ts'
+import { quartersInHour, responseBoundsMs } from './entry-dimensions.ts'
 import { flowTypes, stepTypes } from './flow-figures.ts'
-import { type Hours, hoursOf, kpisOf, kpiTypes, type Metrics, type Sums, type Window } from './kpis.ts'
+import { type Hours, hoursOf, kpisOf, type Metrics, type Sums, type Window } from './kpis.ts'
 import { providerTypes } from './provider-figures.ts'
 
 // Sums of the rollups of one tenant, as few rows as the figures need.
 
-// PostgreSQL has no sum of arrays. Response times have the most buckets.
-const bucketSums = Array.from({ length: responseBoundsMs.length + 1 }, (_, index) => `sum(buckets[${index + 1}])`)
+// PostgreSQL has no sum of arrays; and summing up buckets where there are none costs as much as where there are.
+const bucketSums = (buckets: number) =>
+  `to_jsonb(array[${Array.from({ length: buckets }, (_, index) => `sum(buckets[${index + 1}])`).join(', ')}])`
+const inHours = 'from analytics_rollups where tenant_id = $1 and hour >= $2 and hour < $3'
 
 const selectKpis = statement({
   name: 'analytics_kpi_sums',
-  params: ['tenant_id', 'from', 'to', 'types'],
+  params: ['tenant_id', 'from', 'to'],
   row: {
     log_type: 'text',
     hour: nullable('timestamptz'),
-    count: 'int8',
-    sum: 'float8',
-    buckets: json<readonly (number | null)[]>(),
+    count: nullable('int8'),
+    sum: nullable('float8'),
+    buckets: nullableJson<readonly (number | null)[]>(),
   },
-  sql: `select log_type, case when log_type = 'inbound' then hour end as hour, sum(count)::bigint as count,
-      sum(sum) as sum, to_jsonb(array[${bucketSums.join(', ')}]) as buckets
-    from analytics_rollups
-    where tenant_id = $1 and log_type = any($4::text[]) and hour >= $2 and hour < $3
-    group by 1, 2`,
+  sql: `select 'inbound' as log_type, hour, sum(count)::bigint as count, 0::float8 as sum, ${bucketSums(quartersInHour)} as buckets
+      ${inHours} and log_type = 'inbound' group by hour
+    union all
+    select 'accepted', null, sum(count)::bigint, sum(sum), ${bucketSums(responseBoundsMs.length + 1)}
+      ${inHours} and log_type = 'accepted'
+    union all
+    select log_type, null, sum(count)::bigint, 0, null
+      ${inHours} and log_type in ('failed', 'conversation.opened', 'conversion') group by log_type`,
 })
 
 const selectBots = statement({
   name: 'analytics_active_bots',
   params: ['tenant_id', 'from', 'to', 'no_bot'],
   row: { bot_id: 'uuid' },
-  sql: `select distinct bot_id from analytics_rollups
-    where tenant_id = $1 and log_type in ('inbound', 'accepted') and hour >= $2 and hour < $3
-      and bot_id <> $4::uuid and count > 0`,
+  sql: `select distinct bot_id ${inHours}
+    and log_type in ('inbound', 'accepted') and bot_id <> $4::uuid and count > 0`,
 })
 
 const selectByKey = statement({
@@ -60,12 +64,12 @@ export type KpiSums = { readonly rows: readonly Sums[]; readonly bots: ReadonlyS
 
 export async function readKpiSums(tx: Transaction, tenantId: string, hours: Hours): Promise<KpiSums> {
   const given = { tenant_id: tenantId, ...hours }
-  const [rows, bots] = await Promise.all([
-    tx.run(selectKpis, { ...given, types: kpiTypes }),
-    tx.run(selectBots, { ...given, no_bot: firstId }),
-  ])
+  const [rows, bots] = await Promise.all([tx.run(selectKpis, given), tx.run(selectBots, { ...given, no_bot: firstId })])
   return {
-    rows: rows.map(row => ({ ...row, key: null, buckets: row.buckets.map(count => count ?? 0) })),
+    rows: rows.map(({ log_type, hour, count, sum, buckets }) => ({
+      ...{ log_type, hour, key: null, count: count ?? 0, sum: sum ?? 0 },
+      buckets: (buckets ?? []).map(one => one ?? 0),
+    })),
     bots: new Set(bots.map(row => row.bot_id)),
   }
 }
