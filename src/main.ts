@@ -107,10 +107,14 @@ flow
   .command('simulate')
   .argument('<FILE>', 'a flow document, JSON')
   .option('--products <FILE>', 'what the catalog has: a JSON list of {sku, name, price_minor, currency, stock?}')
+  .option(
+    '--answers <FILE>',
+    'what those outside answer: a JSON list of {step?, handler?, result}, as the API takes it',
+  )
   .description('talk to a flow in the terminal: each line is what the customer writes; needs no database')
-  .action(async (file: string, options: { products?: string }) => {
+  .action(async (file: string, options: { products?: string; answers?: string }) => {
     const { simulateFlowFile } = await import('./commands/simulate-flow-file.ts')
-    const given = { file, products: options.products }
+    const given = { file, products: options.products, answers: options.answers }
     process.exitCode = (await simulateFlowFile(given, linesOfStdin(), print)) ? 0 : 1
   })
 flow

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { actions } from '../commerce/actions/actions.ts'
-import { exampleProductsSchema, openExampleShop } from '../commerce/actions/example-shop.ts'
+import { exampleProductsSchema, makeExampleShop } from '../commerce/actions/example-shop.ts'
+import {
+  makeSimulatedActions,
+  simulatedAnswerSchema,
+  simulatedAnswersMax,
+} from '../commerce/actions/simulated-actions.ts'
 import { unknownBusiness } from '../flow/business.ts'
 import { checkFlow } from '../flow/check.ts'
 import { compileFlow } from '../flow/compile.ts'
@@ -20,14 +25,15 @@ const customer = { name: 'Ana', phone: '+12025550143', email: null, variables: {
 
 /**
  * Talks to a flow: each line is what the customer writes, `/timeout` lets the time pass that is waited for, `/resume` and `/close` are an agent's, and a line that is JSON
- * is a content. Without products the catalog is empty. Returns whether the flow could be talked to: one with faults is not.
+ * is a content. Without products the catalog is empty; without answers nobody outside answers. Returns whether the flow could be talked to: one with faults is not.
  */
 export async function simulateFlowFile(
-  given: { readonly file: string; readonly products: string | undefined },
+  given: { readonly file: string; readonly products: string | undefined; readonly answers: string | undefined },
   lines: AsyncIterable<string>,
   print: Print,
 ): Promise<boolean> {
   const products = given.products === undefined ? [] : readProducts(given.products)
+  const answers = given.answers === undefined ? [] : readAnswers(given.answers)
   const document = checked(given.file, print)
   if (document === null) return false
   const flow: PublishedFlow = { flow_id: uuids.next(), version: 1, flow: compileFlow(document) }
@@ -45,7 +51,7 @@ export async function simulateFlowFile(
       window_expires_at: 0,
       business: unknownBusiness,
     },
-    perform: openExampleShop(products),
+    ...makeSimulatedActions(callPerson => makeExampleShop(products, { callPerson }), answers),
   })
   print(`${document.name}: write as the customer does. Ctrl-D ends.`)
   print('/timeout lets the time pass that is waited for, /resume [STEP] gives back as an agent does, /close closes.')
@@ -69,11 +75,19 @@ function checked(file: string, print: Print): FlowDocument | null {
 }
 
 function readProducts(file: string) {
-  const parsed = v.safeParse(exampleProductsSchema, readJson(file))
+  return readList(file, 'products', exampleProductsSchema)
+}
+
+function readAnswers(file: string) {
+  return readList(file, 'answers', v.pipe(v.array(simulatedAnswerSchema), v.maxLength(simulatedAnswersMax)))
+}
+
+function readList<T extends v.GenericSchema>(file: string, what: string, schema: T): v.InferOutput<T> {
+  const parsed = v.safeParse(schema, readJson(file))
   if (parsed.success) return parsed.output
   const [issue] = parsed.issues
   const place = v.getDotPath(issue)
-  throw new UsageError(`${file} is no list of products: ${place === null ? '' : `${place}: `}${issue.message}`)
+  throw new UsageError(`${file} is no list of ${what}: ${place === null ? '' : `${place}: `}${issue.message}`)
 }
 
 function readJson(file: string): unknown {

@@ -33,7 +33,16 @@ export type SimulatedWorld = {
   readonly flows: readonly FlowVersion[]
   /** As it is at the start. With a window, each message opens it anew for 24 hours. */
   readonly context: Context
-  readonly perform: (handler: string, input: Json) => Promise<ActionResult>
+  /** `step`: the one that calls. */
+  readonly perform: (handler: string, input: Json, step: string | null) => Promise<ActionResult>
+  /** What the action before changed besides. */
+  readonly changes?: () => Promise<SimulatedChanges>
+}
+
+/** The customer as they are now, and what is told to persons who were called: they come once the turn is over. */
+export type SimulatedChanges = {
+  readonly customer?: Partial<Omit<Context['customer'], 'id' | 'opted_out'>> | undefined
+  readonly called: readonly string[]
 }
 
 /** A simulated conversation. Call `turn` again only once its last call has resolved. */
@@ -45,7 +54,7 @@ type ActionEffect = Extract<Effect, { kind: 'action' }>
  * A conversation with the engine itself, of which nothing is kept. Its clock stands still but for timeouts: each moves it
  * on to what happens next. A message after the closing begins another conversation.
  */
-export function startSimulation({ library, flows, context: start, perform }: SimulatedWorld): Simulation {
+export function startSimulation({ library, flows, context: start, perform, changes }: SimulatedWorld): Simulation {
   let state = initialState
   let context = start
   let messages = 0
@@ -79,17 +88,29 @@ export function startSimulation({ library, flows, context: start, perform }: Sim
     return call
   }
 
+  /** The result of an action; what it changed is known from now on. */
+  async function performed({ handler, input }: ActionEffect, called: string[]): Promise<ActionResult> {
+    const waiting = state.run?.waiting
+    const result = await perform(handler, input, waiting?.kind === 'action' ? waiting.step : null)
+    const changed = await changes?.()
+    if (changed?.customer) context = { ...context, customer: { ...context.customer, ...changed.customer } }
+    called.push(...(changed?.called ?? []))
+    return result
+  }
+
   return {
     async turn(given) {
       const replies: OutboundContent[] = []
       const steps: ExplainedStep[] = []
+      const called: string[] = []
       let actionsLeft = ACTIONS_PER_TURN_MAX
       for (let input = inputOf(given); input !== null; ) {
         const call = play(input, replies, steps)
         if (call === undefined) break
-        const performed = actionsLeft-- > 0 ? await perform(call.handler, call.input) : tooManyActions
-        input = { kind: 'action_result', call_id: call.call_id, result: performed }
+        const result = actionsLeft-- > 0 ? await performed(call, called) : tooManyActions
+        input = { kind: 'action_result', call_id: call.call_id, result }
       }
+      for (const note of called) play({ kind: 'handoff', note }, replies, steps)
       return { replies, steps, variables: variablesOf(state) }
     },
   }

@@ -72,3 +72,25 @@ test('a flow with faults is not talked to, and each fault is named; so is a list
   const missing = await simulate([])
   expect([missing.status, missing.output.includes("missing required argument 'FILE'")]).toEqual([2, true])
 })
+
+test('what those outside answer is given in a file', async () => {
+  const say = (words: string) => ({ type: 'message', content: { type: 'text', text: words }, next: 'end' })
+  const input = { method: 'GET', url: 'https://a.example/' }
+  const flow = file('quote.json', {
+    ...{ name: 'Quote', start: 'ask', triggers: [{ fallback: true }] },
+    steps: {
+      ask: { type: 'action', handler: 'http.request', input, variable: 'answer', next: 'done', error: 'sorry' },
+      done: say('It is {{answer.body.total}}'),
+      sorry: say('Sorry: {{error.code}}'),
+    },
+  })
+  const answers = file('answers.json', [{ step: 'ask', result: { ok: true, value: { body: { total: 12 } } } }])
+  expect((await simulate([flow, '--answers', answers], 'hi')).output).toContain('< It is 12')
+  expect((await simulate([flow], 'hi')).output).toContain('< Sorry: not_simulated')
+  const wrong = await simulate([flow, '--answers', file('wrong.json', [{ step: 'ask' }])], 'hi')
+  expect([wrong.status, wrong.output]).toEqual([
+    expect.any(Number),
+    expect.stringContaining('is no list of answers: 0.result'),
+  ])
+  expect(wrong.status).not.toBe(0)
+})

@@ -43,18 +43,34 @@ export function openExampleShop(
   products: readonly ExampleProduct[],
   changes: Partial<MemoryShopStart> = {},
 ): (handler: string, input: Json) => Promise<ActionResult> {
-  const start = { language: 'es', products, sellers, customer, nextOrderNumber: 1, now: () => new Date(), ...changes }
-  const shop = openMemoryShop(start)
+  const shop = makeExampleShop(products, changes)
   return (handler, input) => performOn(shop, handler, input)
 }
 
-/** Calls an action where nothing may leave: of one that asks somebody outside only what is wrong with its input is told. */
-export async function performOn(shop: Shop, handler: string, input: Json): Promise<ActionResult> {
+/** A shop in memory that sells these products. */
+export function makeExampleShop(products: readonly ExampleProduct[], changes: Partial<MemoryShopStart> = {}): Shop {
+  const start = { language: 'es', products, sellers, customer, nextOrderNumber: 1, now: () => new Date(), ...changes }
+  return openMemoryShop(start)
+}
+
+/**
+ * Calls an action where nothing may leave: one that asks somebody outside gets what `answer` gives, if its input is right.
+ * Without that it is refused.
+ */
+export async function performOn(
+  shop: Shop,
+  handler: string,
+  input: Json,
+  answer: () => ActionResult | undefined = () => undefined,
+): Promise<ActionResult> {
   const action = actions.get(handler)
   if (action === undefined) return refused('unknown_handler', `There is no action "${handler}"`)
   if (action.kind === 'database') return await action.perform(shop, input)
   const prepared = action.prepare(input)
-  return prepared.ok ? refused('not_simulated', `The action "${handler}" is not performed in a simulation.`) : prepared
+  if (!prepared.ok) return prepared
+  return (
+    answer() ?? refused('not_simulated', `The action "${handler}" is not performed in a simulation: give its answer.`)
+  )
 }
 
 function refused(code: string, message: string): ActionResult {

@@ -2,11 +2,11 @@ import type { Transaction } from '../../stores/postgres/database.ts'
 import { statement } from '../../stores/postgres/statement.ts'
 import { listCatalog } from '../catalog.ts'
 import type { CustomerProfile } from '../customer-profile.ts'
-import { openMemoryShop } from './memory-shop.ts'
+import { type MemoryShopStart, openMemoryShop } from './memory-shop.ts'
 import type { Shop } from './shop.ts'
 
-/** As many products as a simulation knows, the first of the catalogue. */
-export const simulatedProductsMax = 10_000
+/** As many products as a simulation knows, the first of the catalogue: each may have some kilobytes, and several run at once. */
+export const simulatedProductsMax = 1_000
 const simulatedSellersMax = 1_000
 
 const selectTenant = statement({
@@ -32,7 +32,7 @@ const selectSellers = statement({
 export async function loadShop(
   tx: Transaction,
   tenantId: string,
-  { customer, now }: { readonly customer: CustomerProfile; readonly now: () => Date },
+  { customer, now, callPerson }: Pick<MemoryShopStart, 'now' | 'callPerson'> & { readonly customer: CustomerProfile },
 ): Promise<Shop> {
   const [[tenant], products, sellers] = await Promise.all([
     tx.run(selectTenant, { tenant_id: tenantId }),
@@ -40,7 +40,7 @@ export async function loadShop(
     tx.run(selectSellers, { tenant_id: tenantId, limit: simulatedSellersMax }),
   ])
   return openMemoryShop({
-    ...{ products, customer, now },
+    ...{ products, customer, now, callPerson },
     language: tenant?.language ?? 'es',
     nextOrderNumber: tenant?.next_order_number ?? 1,
     sellers: sellers.map(({ open, ...seller }) => ({ ...seller, openConversations: open })),

@@ -15,6 +15,8 @@ export type MemoryShopStart = {
   readonly customer: CustomerProfile
   readonly nextOrderNumber: number
   readonly now: () => Date
+  /** Takes what a person who is called is told; without it nobody is there to come. */
+  readonly callPerson?: ((note: string) => void) | undefined
 }
 
 /**
@@ -119,9 +121,8 @@ export function openMemoryShop(start: MemoryShopStart): Shop {
       seller = found
       return true
     },
-    // Nobody is there to come.
-    callPerson: async () => undefined,
-    // Nor is anybody told.
+    callPerson: async note => start.callPerson?.(note),
+    // Nobody is told.
     tellWebhooks: async () => ({ kind: 'queued', deliveries: 0 }),
   }
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
 import orderFlow from '../../../test/support/order-flow.json' with { type: 'json' }
 
@@ -250,4 +250,95 @@ test('days pass in a simulation, a person gives back, and the window closes as i
   const answer = await gateway.call('POST', `/api/flows/${at(flow, 'id')}/simulate`, { as, body: { inputs } })
   expect(at(answer, 'turns.2.replies.0')).toEqual(template)
   expect(at(answer, 'turns.4.steps.0.outcome')).toBe('closed')
+})
+
+describe('what an action does is seen as in a real conversation', () => {
+  const say = (words: string, next = 'end') => ({ type: 'message', content: { type: 'text', text: words }, next })
+  const ask = (words: string, variable: string, next: string) => ({
+    ...{ type: 'question', content: { type: 'text', text: words }, variable, next },
+  })
+  const any = (name: string, start: string, steps: object) => ({ name, start, triggers: [{ fallback: true }], steps })
+  const talk = async (document: object, body: object) => {
+    const as = await gateway.addCaller()
+    const id = textAt(await gateway.call('POST', '/api/flows', { as, body: document }), 'id')
+    return await gateway.call('POST', `/api/flows/${id}/simulate`, { as, body })
+  }
+
+  test('what is written down of the customer, in the same turn', async () => {
+    const update = { type: 'action', handler: 'customer.update', input: { name: '{{n}}' }, next: 'hello', error: 'end' }
+    const flow = any('U', 'name', { name: ask('Name?', 'n', 'update'), update, hello: say('Hello {{customer.name}}') })
+    const answer = await talk(flow, { inputs: ['hi', 'Zoe', 'hi', 'Eva'] })
+    expect(at(answer, 'turns.1.replies.0.text')).toBe('Hello Zoe')
+    expect(at(answer, 'turns.3.replies.0.text')).toBe('Hello Eva')
+  })
+
+  test('a person who is called has the conversation once the turn is over', async () => {
+    const call = {
+      type: 'action',
+      handler: 'support.handoff',
+      input: { note: 'An invoice' },
+      next: 'wait',
+      error: 'end',
+    }
+    const flow = any('H', 'call', {
+      call,
+      wait: say('Somebody comes', 'more'),
+      more: ask('More?', 'm', 'thanks'),
+      thanks: say('Thanks {{m}}'),
+    })
+    const answer = await talk(flow, { inputs: ['hi', 'hello?', { type: 'resume' }, 'no'] })
+    const replies = [0, 1, 2, 3].map(turn => at(answer, `turns.${turn}.replies`))
+    const texts = (...words: string[]) => words.map(one => ({ type: 'text', text: one }))
+    expect(replies).toEqual([texts('Somebody comes', 'More?'), [], texts('More?'), texts('Thanks no')])
+    expect(JSON.stringify(at(answer, 'turns.0.steps'))).toContain('An invoice')
+  })
+
+  const quote = any('Q', 'one', {
+    one: {
+      type: 'action',
+      handler: 'http.request',
+      input: { method: 'GET', url: 'https://a.example/' },
+      variable: 'a',
+      next: 'two',
+      error: 'sorry',
+    },
+    two: {
+      type: 'action',
+      handler: 'http.request',
+      input: { method: 'GET', url: 'https://a.example/' },
+      variable: 'b',
+      next: 'done',
+      error: 'sorry',
+    },
+    done: say('{{a.total}} and {{b.total}}'),
+    sorry: say('Sorry: {{error.code}}'),
+  })
+  const gives = (total: number) => ({ ok: true, value: { total } })
+
+  test('what would be asked outside is answered as it is said, in order, by step or by action', async () => {
+    const replyTo = async (answers: object[]) =>
+      at(await talk(quote, { inputs: ['hi'], answers }), 'turns.0.replies.0.text')
+    const refused = { ok: false, code: 'http_500', message: 'a.example answered 500.' }
+    expect(await replyTo([{ result: gives(1) }, { result: gives(2) }])).toBe('1 and 2')
+    expect(
+      await replyTo([
+        { step: 'two', result: gives(2) },
+        { handler: 'http.request', result: gives(1) },
+      ]),
+    ).toBe('1 and 2')
+    expect(await replyTo([{ result: gives(3) }])).toBe('3 and 3')
+    expect(await replyTo([{ step: 'one', result: refused }])).toBe('Sorry: http_500')
+    expect(await replyTo([{ step: 'two', result: gives(2) }])).toBe('Sorry: not_simulated')
+    expect(await replyTo([{ handler: 'webhook.emit', result: gives(2) }])).toBe('Sorry: not_simulated')
+  })
+
+  test('answers that are none are refused', async () => {
+    for (const answers of [
+      [{}],
+      [{ result: { ok: true } }],
+      [{ result: { ok: false, code: 'x' } }],
+      [{ step: 1, result: gives(1) }],
+    ])
+      expect((await talk(quote, { inputs: ['hi'], answers })).status).toBe(422)
+  })
 })

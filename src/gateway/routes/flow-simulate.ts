@@ -1,8 +1,12 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import { performOn } from '../../commerce/actions/example-shop.ts'
 import { loadShop, simulatedProductsMax } from '../../commerce/actions/load-shop.ts'
-import type { Shop } from '../../commerce/actions/shop.ts'
+import {
+  makeSimulatedActions,
+  type SimulatedAnswer,
+  simulatedAnswerSchema,
+  simulatedAnswersMax,
+} from '../../commerce/actions/simulated-actions.ts'
 import type { Business } from '../../flow/business.ts'
 import { checkFlow } from '../../flow/check.ts'
 import { compileFlow } from '../../flow/compile.ts'
@@ -48,6 +52,16 @@ const simulation = v.strictObject({
     v.minLength(1, 'Must not be empty'),
     v.maxLength(inputsMax, `Must have at most ${inputsMax} inputs`),
   ),
+  answers: v.optional(
+    v.pipe(
+      v.array(named('SimulatedAnswer', simulatedAnswerSchema), 'Must be a list'),
+      v.maxLength(simulatedAnswersMax, `Must have at most ${simulatedAnswersMax} answers`),
+      v.description(
+        'What those outside are taken to answer: each call takes the first answer that fits and was not taken yet, else the last that fits',
+      ),
+    ),
+    [],
+  ),
   version: v.optional(v.union([v.literal('draft'), integer(1, versionMax)], 'Must be "draft" or a number'), 'draft'),
 })
 
@@ -83,7 +97,7 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
         'The draft, or a published version, answers as it would a customer who is called Ana. Nothing is sent or kept: ' +
         `actions run on a copy of your products (the first ${simulatedProductsMax} of the catalog) and sellers, which is ` +
         'gone afterwards. Within a simulation a cart stays full, an order takes stock, and a cancelled one gives it back; ' +
-        'nobody outside is asked. The input {"type": "timeout"} lets the time pass until the next thing happens by itself ' +
+        'nobody outside is asked: such an action is refused with `not_simulated` unless `answers` has an answer for it. The input {"type": "timeout"} lets the time pass until the next thing happens by itself ' +
         '(an answer, a person or a moment is waited for no longer; without any its turn has no steps), {"type": "resume"} ' +
         'gives the conversation back to the bot as an agent does, {"type": "close"} ends it. Each turn tells its steps in order, with what became of them and why.',
       answers: { 200: answer },
@@ -92,15 +106,13 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     may('flows:read'),
     body(simulation),
     async context => {
-      const { inputs, version } = context.req.valid('json')
-      const { world, learn } = worldOf(context, await load(context, idOf(context), version))
-      const talk = startSimulation(world)
+      const { inputs, version, answers } = context.req.valid('json')
+      const talk = startSimulation(worldOf(context, await load(context, idOf(context), version), answers))
       const turns: v.InferInput<typeof turn>[] = []
       const start = performance.now()
       for (const [index, given] of inputs.entries()) {
         if (performance.now() - start > simulationMsMax)
           throw invalid([{ path: `inputs.${index}`, message: 'Takes too long: simulate fewer inputs' }])
-        await learn()
         const { replies, steps, variables } = await talk.turn(
           typeof given === 'string' ? { type: 'text', text: given } : given,
         )
@@ -119,37 +131,26 @@ export function flowSimulationRoutes(parts: Parts): Hono<Env> {
     })
   }
 
-  /** `learn` makes known to expressions what actions wrote down of the customer, as the next real turn would. */
   function worldOf(
     context: Context<Env>,
     { flow, library, business, hasWindow }: Loaded,
-  ): { world: SimulatedWorld; learn(): Promise<void> } {
+    answers: readonly SimulatedAnswer[],
+  ): SimulatedWorld {
     const now = () => new Date(parts.clock.now())
-    const known = { id: parts.ids.next(), ...customer, opted_out: false }
-    let opening: Promise<Shop> | undefined
-    const open = () => inTenant(parts, context, (tx, { tenantId }) => loadShop(tx, tenantId, { customer, now }))
-    const world: SimulatedWorld = {
+    const open = (callPerson: (note: string) => void) =>
+      inTenant(parts, context, (tx, { tenantId }) => loadShop(tx, tenantId, { customer, now, callPerson }))
+    return {
       flows: [flow],
       library,
       context: {
         now: parts.clock.now(),
-        customer: known,
+        customer: { id: parts.ids.next(), ...customer, opted_out: false },
         conversation: { id: parts.ids.next(), bot_id: parts.ids.next() },
         // Each message of the customer opens it for a day, where there is one.
         window_expires_at: hasWindow ? 0 : null,
         business,
       },
-      async perform(handler, input) {
-        opening ??= open()
-        return await performOn(await opening, handler, input)
-      },
-    }
-    return {
-      world,
-      async learn() {
-        const profile = await (await opening)?.readCustomer()
-        if (profile !== undefined) Object.assign(known, profile)
-      },
+      ...makeSimulatedActions(open, answers),
     }
   }
 
