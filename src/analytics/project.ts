@@ -17,7 +17,7 @@ import { type Entries, entryLogs } from './entry.ts'
 import { type Batch, type Source, sources } from './sources.ts'
 
 /** Rows of a source that are told in one piece. */
-export const projectedRowsMax = 500
+export const projectedRowsMax = 1_000
 /** How long a process goes on alone after what it told last. */
 const leaseMs = 10_000
 /** Between two tries to reach a log that is away. */
@@ -228,8 +228,10 @@ function keepSince(entries: Entries, sinceMs: number): Entries {
 export function hoursOf(entries: Entries): DirtyHour[] {
   const hours = new Map<string, DirtyHour>()
   for (const { tenant_id: tenantId, created_at } of entryLogs.flatMap(name => entries[name])) {
-    const hour = new Date(Math.floor(created_at.getTime() / hourMs) * hourMs)
-    if (tenantId !== null) hours.set(`${tenantId} ${hour.getTime()}`, { hour, tenantId })
+    if (tenantId === null) continue
+    const startMs = Math.floor(created_at.getTime() / hourMs) * hourMs
+    const key = tenantId + startMs
+    if (!hours.has(key)) hours.set(key, { hour: new Date(startMs), tenantId })
   }
   return [...hours.values()]
 }

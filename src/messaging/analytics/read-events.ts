@@ -7,64 +7,69 @@ import type { Part } from './read-source.ts'
 
 const texts = `'{value,choices,note,word,message,data}'::text[]`
 
+// Whole numbers far below 2^53, in the form that takes no second look at each row.
 const eventRow = {
-  tx: nullable('int8'),
+  tx: nullable('float8'),
   tenant_id: 'uuid',
   conversation_id: 'uuid',
-  seq: 'int8',
+  seq: 'float8',
   type: 'text',
   version: 'int4',
   data: json<JsonObject>(),
   at: 'timestamptz',
-  bot_id: nullable('uuid'),
 } as const
 
 /** An event without what was written. `bot_id` is null where its conversation is gone. */
-export type EventRow = RowOf<typeof eventRow>
+export type EventRow = RowOf<typeof eventRow> & { readonly bot_id: string | null }
 
-const columns = 'tx, tenant_id, conversation_id, seq, type, version, data, at'
-
-const withBots = (events: string, order: string) => `
-    select e.tx, e.tenant_id, e.conversation_id, e.seq, e.type, e.version, e.data - ${texts} as data, e.at, c.bot_id
-    from (${events}) e
-    left join lateral (
-      select bot_id from conversations where tenant_id = e.tenant_id and id = e.conversation_id offset 0) c on true
-    order by ${order}`
+const columns = `tx::float8 as tx, tenant_id, conversation_id, seq::float8 as seq, type, version, data - ${texts} as data, at`
 
 const readCommitted = statement({
   name: 'events_committed',
   params: ['tx', 'tenant_id', 'conversation_id', 'seq', 'below', 'limit'],
   row: eventRow,
-  sql: withBots(
-    `select ${columns} from conversation_events
-      where tx is not null and tx < $5 and (tx, tenant_id, conversation_id, seq) > ($1, $2, $3, $4)
-      order by tx, tenant_id, conversation_id, seq limit $6`,
-    'e.tx, e.tenant_id, e.conversation_id, e.seq',
-  ),
+  sql: `select ${columns} from conversation_events e
+    where e.tx is not null and e.tx < $5 and (e.tx, tenant_id, conversation_id, e.seq) > ($1, $2, $3, $4)
+    order by e.tx, tenant_id, conversation_id, e.seq limit $6`,
 })
 
 const readAll = statement({
   name: 'events_all',
   params: ['tenant_id', 'conversation_id', 'seq', 'limit'],
   row: eventRow,
-  sql: withBots(
-    `select ${columns} from conversation_events
-      where (tenant_id, conversation_id, seq) > ($1, $2, $3)
-      order by tenant_id, conversation_id, seq limit $4`,
-    'e.tenant_id, e.conversation_id, e.seq',
-  ),
+  sql: `select ${columns} from conversation_events e
+    where (tenant_id, conversation_id, e.seq) > ($1, $2, $3)
+    order by tenant_id, conversation_id, e.seq limit $4`,
+})
+
+const readBots = statement({
+  name: 'events_bots',
+  params: ['tenant_ids', 'conversation_ids'],
+  row: { id: 'uuid', bot_id: 'uuid' },
+  sql: `select c.id, c.bot_id from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, id)
+    cross join lateral (select id, bot_id from conversations where tenant_id = g.tenant_id and id = g.id offset 0) c`,
 })
 
 /** The events that were committed after a place, in the order of their transactions. */
 export async function readCommittedEvents(tx: Transaction, { from, key, below, limit }: Part): Promise<EventRow[]> {
   const [tenant_id, conversation_id, seq] = key
-  return await tx.run(readCommitted, { tx: from, tenant_id, conversation_id, seq, below, limit })
+  return await withBots(tx, await tx.run(readCommitted, { tx: from, tenant_id, conversation_id, seq, below, limit }))
 }
 
 /** Events in the order of their keys, from after one. */
 export async function readAllEvents(tx: Transaction, { key, limit }: Pick<Part, 'key' | 'limit'>): Promise<EventRow[]> {
   const [tenant_id, conversation_id, seq] = key
-  return await tx.run(readAll, { tenant_id, conversation_id, seq, limit })
+  return await withBots(tx, await tx.run(readAll, { tenant_id, conversation_id, seq, limit }))
+}
+
+/** Most events have another of the same conversation beside them. */
+async function withBots(tx: Transaction, events: readonly RowOf<typeof eventRow>[]): Promise<EventRow[]> {
+  const conversations = new Map(events.map(event => [event.conversation_id, event.tenant_id]))
+  const tenant_ids = [...conversations.values()]
+  const conversation_ids = [...conversations.keys()]
+  const rows = events.length === 0 ? [] : await tx.run(readBots, { tenant_ids, conversation_ids })
+  const bots = new Map(rows.map(row => [row.id, row.bot_id]))
+  return events.map(event => Object.assign(event, { bot_id: bots.get(event.conversation_id) ?? null }))
 }
 
 const runRow = {

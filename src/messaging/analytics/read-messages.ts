@@ -5,7 +5,8 @@ import type { Part } from './read-source.ts'
 // Messages, for the log: when they had which status, and never what is in them.
 
 const messageRow = {
-  tx: nullable('int8'),
+  // A whole number far below 2^53, in the form that takes no second look at each row.
+  tx: nullable('float8'),
   tenant_id: 'uuid',
   conversation_id: 'uuid',
   id: 'uuid',
@@ -25,22 +26,26 @@ const messageRow = {
   read_at: nullable('timestamptz'),
   failed_at: nullable('timestamptz'),
   unknown_at: nullable('timestamptz'),
-  /** When its conversation was opened; null where that is gone. */
+  /** When its conversation was opened; null where that is gone, or a message like this one cannot have opened it. */
   opened_at: nullable('timestamptz'),
 } as const
 
 /** A message without its content. */
 export type MessageRow = RowOf<typeof messageRow>
 
-const columns = `tx, tenant_id, conversation_id, id, bot_id, direction, content->>'type' as content_type, source, status,
+const columns = `tx::float8 as tx, tenant_id, conversation_id, id, bot_id, direction, content->>'type' as content_type, source, status,
       error->>'code' as code, created_at, provider_at, reply_to_at, sent_at, delivered_at, read_at, failed_at, unknown_at`
+
+// What a bot sends opens no conversation: it answers in one.
+const mayOpen = `(m.direction = 'inbound' or m.source is not null)`
 
 const withRest = (messages: string, order: string) => `
     select m.*, b.provider, c.created_at as opened_at
     from (${messages}) m
     left join lateral (select provider from bots where tenant_id = m.tenant_id and id = m.bot_id offset 0) b on true
     left join lateral (
-      select created_at from conversations where tenant_id = m.tenant_id and id = m.conversation_id offset 0) c on true
+      select created_at from conversations
+      where ${mayOpen} and tenant_id = m.tenant_id and id = m.conversation_id offset 0) c on true
     order by ${order}`
 
 const readCommitted = statement({
@@ -48,9 +53,9 @@ const readCommitted = statement({
   params: ['tx', 'tenant_id', 'conversation_id', 'id', 'below', 'limit'],
   row: messageRow,
   sql: withRest(
-    `select ${columns} from messages
-      where tx is not null and tx < $5 and (tx, tenant_id, conversation_id, id) > ($1, $2, $3, $4)
-      order by tx, tenant_id, conversation_id, id limit $6`,
+    `select ${columns} from messages e
+      where e.tx is not null and e.tx < $5 and (e.tx, tenant_id, conversation_id, id) > ($1, $2, $3, $4)
+      order by e.tx, tenant_id, conversation_id, id limit $6`,
     'm.tx, m.tenant_id, m.conversation_id, m.id',
   ),
 })
