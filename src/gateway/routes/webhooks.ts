@@ -38,7 +38,7 @@ const fields = {
     v.array(event, 'Must be a list'),
     v.minLength(1, 'Must have at least one'),
     v.maxLength(eventsMax, `Must have at most ${eventsMax}`),
-    v.description('The names of the events that it is told of, as flows emit them; * for all'),
+    v.description('The names of the events that it is told of, as flows emit them, or report.created; * for all'),
   ),
   active: v.boolean('Must be true or false'),
 }
