@@ -33,6 +33,7 @@ PINNED = {
     "/api/flows/{id}/move": "flows",
     "/api/flows/{id}/simulate": "flows",
     "/api/flows/{id}/versions/{version}": "flows",
+    "/api/analytics/flows/{id}": "flows",
     "/api/bots/{id}/messages": "bots",
     # Whoever wants no messages is nobody whom the others write to.
     "/api/customers/{id}/opt-out": "customers",
@@ -108,8 +109,15 @@ def after_call(context, case, response):
     if status == 404:
         KNOWN.pop((resource, (case.path_parameters or {}).get("id")), None)
     elif status < 300 and case.path in shown and response.content:
-        body = response.json()
-        KNOWN.update({(resource, one["id"]): True for one in [body, *body.get("data", [])] if "id" in one})
+        body = read_json(response)
+        listed = body.get("data", [])
+        items = [body, *(listed if isinstance(listed, list) else [])]
+        KNOWN.update({(resource, one["id"]): True for one in items if "id" in one})
+
+
+def read_json(response):
+    """What is answered as something else is asked for as that."""
+    return response.json() if "json" in response.headers.get("content-type", [""])[0] else {}
 
 
 def resource_of(case):

@@ -3,6 +3,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { embeddedConnection } from '../bench/embedded.ts'
 import { freePort, startProcess } from '../support/process.ts'
 import { type Facts, register, seed } from './seed.ts'
 
@@ -37,7 +38,8 @@ const server = await startProcess(
 let exitStatus = 1
 try {
   const password = 'a password of the tests, 42'
-  const facts = await seed(url, urlOf('ADAPTER'), { email: 'owner@example.com', password })
+  const owner = { email: 'owner@example.com', password }
+  const facts = await seed({ url, adapterUrl: urlOf('ADAPTER'), database: embeddedConnection(dataDir) }, owner)
   const stranger = await register(url, { email: 'stranger@example.com', password })
   exitStatus = (await schemathesis(facts, stranger.token)) + (await metrics())
   const output = server.output().trim()

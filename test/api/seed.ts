@@ -1,4 +1,8 @@
 import { createHmac } from 'node:crypto'
+import { uuids } from '../../src/lib/ids.ts'
+import { emptyReport } from '../../src/messaging/analytics/reports.fixture.ts'
+import { connect } from '../../src/stores/postgres/database.ts'
+import type { PostgresConnection } from '../../src/stores/postgres/embedded.ts'
 import { until } from '../support/installation.ts'
 
 /** What the requests of a run can be about; test/api/hooks.py reads it. */
@@ -34,7 +38,10 @@ export async function register(url: string, owner: Facts['owner']): Promise<{ id
 }
 
 /** Makes one of each resource. */
-export async function seed(url: string, adapterUrl: string, owner: Facts['owner']): Promise<Facts> {
+export async function seed(
+  { url, adapterUrl, database }: { url: string; adapterUrl: string; database: PostgresConnection },
+  owner: Facts['owner'],
+): Promise<Facts> {
   const { id: owner_id, token } = await register(url, owner)
   const api: Api = {
     add: async (path, body) => (await ask(`${url}${path}`, { token, body })).id,
@@ -61,8 +68,7 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
     webhooks: await api.add('/api/webhooks', webhook),
   }
   // Twice, so that there is a version to go back to.
-  for (let version = 1; version <= 2; version++)
-    await ask(`${url}/api/flows/${ids.flows}/publish`, { token, body: {} })
+  for (let version = 1; version <= 2; version++) await ask(`${url}/api/flows/${ids.flows}/publish`, { token, body: {} })
   const item = { product_id: ids.products, quantity: 1 }
   const orders = await api.add('/api/orders', { customer_id: ids.customers, items: [item] })
   const [conversation, ...conversations] = await writeFrom(api, `${adapterUrl}/webhooks/meta/${ids.bots}`)
@@ -73,6 +79,7 @@ export async function seed(url: string, adapterUrl: string, owner: Facts['owner'
       orders,
       conversations: conversation ?? '',
       'failed-messages': await addFailedMessage(api, url, token),
+      reports: await addReport(database, ids.products),
       deliveries: (await ask(`${url}/api/webhooks/${ids.webhooks}/test`, { token, body: {} })).delivery_id,
     },
     changed_ids: {
@@ -98,6 +105,16 @@ async function addFailedMessage(api: Api, url: string, token: string): Promise<s
   const headers = { authorization: `Bearer ${token}` }
   await fetch(`${url}/api/bots/${bot}`, { method: 'DELETE', headers })
   return message_id
+}
+
+/** What the engine makes once a day is over. */
+async function addReport(database: PostgresConnection, productId: string): Promise<string> {
+  const [admin, id] = [connect(database, 1), uuids.next()]
+  await admin`insert into reports (tenant_id, id, kind, starts_on, period_start, period_end, time_zone, data)
+    select tenant_id, ${id}, 'daily', now(), now(), now(), 'UTC', ${JSON.stringify(emptyReport)}::text::jsonb
+    from products where id = ${productId}`
+  await admin.close()
+  return id
 }
 
 /** Nobody is there. */
