@@ -213,5 +213,6 @@ test('free text after days is refused for bots that have a window, and told of f
   const bot = { name: 'Web', provider: 'baileys', config: {}, flow_id: at(flow, 'id') }
   expect((await gateway.call('POST', '/api/bots', { as, body: bot })).status).toBe(201)
   const published = await publish()
-  expect([published.status, at(published, 'warnings.0.path')]).toEqual([200, 'steps.say.content'])
+  expect(published.status).toBe(200)
+  expect(at(published, 'warnings')).toContainEqual(expect.objectContaining({ path: 'steps.say.content' }))
 })
