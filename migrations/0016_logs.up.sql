@@ -22,7 +22,7 @@ begin
       data jsonb not null,
       primary key (created_at, id)
     ) partition by range (created_at)$table$, log);
-    execute format('create index on %I (tenant_id, created_at)', log);
+    execute format('create index on %I (tenant_id, created_at, id)', log);
     execute format('create index on %I (tenant_id, log_type, created_at)', log);
     execute format('create index on %I (conversation_id) where conversation_id is not null', log);
     execute format('alter table %I enable row level security', log);
