@@ -17,14 +17,18 @@ const selectOrders = statement({
     group by currency order by currency`,
 })
 
+// The items of each order, one order after the other: of a span that it does not know PostgreSQL thinks that it is long,
+// and would read the items of all tenants.
 const selectProducts = statement({
   name: 'order_top_products',
   params: [...span, 'limit'],
   row: { product_id: 'uuid', name: 'text', quantity: 'int8', currency: 'text', revenue_minor: 'int8' },
   sql: `select i.product_id, max(i.name) as name, sum(i.quantity)::bigint as quantity, o.currency,
       sum(i.quantity * i.price_minor)::bigint as revenue_minor
-    from orders o join order_items i on i.tenant_id = o.tenant_id and i.order_id = o.id
-    where o.tenant_id = $1 and o.id >= $2::uuid and o.id < $3::uuid and o.status <> 'cancelled'
+    from (select id, currency from orders
+      where tenant_id = $1 and id >= $2::uuid and id < $3::uuid and status <> 'cancelled' offset 0) o
+    cross join lateral (select product_id, name, quantity, price_minor from order_items
+      where tenant_id = $1 and order_id = o.id offset 0) i
     group by i.product_id, o.currency
     order by quantity desc, revenue_minor desc, i.product_id limit $4`,
 })
