@@ -11,11 +11,14 @@ export type Explained = {
   readonly buffers: number
   readonly rows: number
   readonly scans: readonly string[]
+  /** The index by which each table was read, as `table.index`; `table.` where it was not read in the order of one. */
+  readonly indexes: readonly string[]
 }
 
 type Plan = {
   readonly 'Node Type': string
   readonly 'Relation Name'?: string
+  readonly 'Index Name'?: string
   readonly 'Actual Loops': number
   readonly 'Actual Rows': number
   readonly 'Shared Hit Blocks': number
@@ -83,6 +86,7 @@ async function explain(
     buffers: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
     rows: plan['Actual Rows'],
     scans: scansOf(plan),
+    indexes: indexesOf(plan),
   }
 }
 
@@ -99,6 +103,12 @@ function literal(value: Parameter): string {
 
 function element(item: string | number | boolean | null): string {
   return typeof item === 'string' ? JSON.stringify(item) : String(item)
+}
+
+function indexesOf(plan: Plan): string[] {
+  const table = plan['Relation Name']
+  const own = table === undefined || plan['Actual Loops'] === 0 ? [] : [`${table}.${plan['Index Name'] ?? ''}`]
+  return [...own, ...(plan.Plans ?? []).flatMap(indexesOf)]
 }
 
 /** How each table was read, as far as it was. */
