@@ -17,21 +17,21 @@ export type MailTexts = {
 /** What a report's mail says, in each language. */
 export const mailTexts: Readonly<Record<Language, MailTexts>> = {
   es: {
-    ...{ daily: 'Informe diario', weekly: 'Informe de la semana del' },
+    ...{ daily: 'Informe diario', weekly: 'Informe semanal' },
     ...{ inbound: 'Mensajes recibidos', outbound: 'Mensajes enviados', errorRate: 'Envíos fallidos' },
     ...{ response: 'Tiempo de respuesta', conversions: 'Conversiones', orders: 'Pedidos' },
     ...{ topProducts: 'Lo más vendido', none: 'ninguno' },
     attached: 'Todas las cifras están en el archivo adjunto.',
   },
   en: {
-    ...{ daily: 'Daily report', weekly: 'Report of the week from' },
+    ...{ daily: 'Daily report', weekly: 'Weekly report' },
     ...{ inbound: 'Messages received', outbound: 'Messages sent', errorRate: 'Failed sends' },
     ...{ response: 'Response time', conversions: 'Conversions', orders: 'Orders' },
     ...{ topProducts: 'Most sold', none: 'none' },
     attached: 'All figures are in the file attached.',
   },
   pt: {
-    ...{ daily: 'Relatório diário', weekly: 'Relatório da semana de' },
+    ...{ daily: 'Relatório diário', weekly: 'Relatório semanal' },
     ...{ inbound: 'Mensagens recebidas', outbound: 'Mensagens enviadas', errorRate: 'Envios com falha' },
     ...{ response: 'Tempo de resposta', conversions: 'Conversões', orders: 'Pedidos' },
     ...{ topProducts: 'Mais vendidos', none: 'nenhum' },

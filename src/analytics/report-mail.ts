@@ -5,6 +5,8 @@ import type { Language } from '../messaging/tenant-settings.ts'
 import type { Mail } from './mailer.ts'
 import { type MailTexts, mailTexts } from './report-mail-texts.ts'
 
+const dayMs = 86_400_000
+
 /** A report as a mail: the main figures in the language of the business, and all of them in a file. */
 export function reportMail(
   report: Report,
@@ -20,10 +22,14 @@ export function reportMail(
   }
 }
 
-/** The first day of the period, which no zone moves: it is written as a day of UTC. */
-function dateOf({ starts_on }: Report, language: Language): string {
-  const format = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeZone: 'UTC' })
-  return format.format(new Date(`${starts_on}T00:00:00Z`))
+/** Days of the tenant's calendar, which no zone moves: they are written as days of UTC. */
+function dateOf({ kind, starts_on }: Report, language: Language): string {
+  const first = new Date(`${starts_on}T00:00:00Z`)
+  const dates = (dateStyle: 'full' | 'long') => new Intl.DateTimeFormat(language, { dateStyle, timeZone: 'UTC' })
+  if (kind === 'daily') return dates('full').format(first)
+  return dates('long')
+    .formatRange(first, new Date(first.getTime() + 6 * dayMs))
+    .replaceAll('\u2009', ' ')
 }
 
 function sections({ data }: Report, language: Language, texts: MailTexts): readonly string[] {

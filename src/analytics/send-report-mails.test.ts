@@ -59,12 +59,17 @@ const data: ReportData = {
   top_products: [{ product_id: uuids.next(), name: 'Café con\nleche', quantity: 7, currency: 'EUR', revenue_minor: 1 }],
 }
 
-async function addReport(addresses: readonly string[], language = 'es', name = 'Panadería Ñandú'): Promise<string> {
+async function addReport(
+  addresses: readonly string[],
+  language = 'es',
+  name = 'Panadería Ñandú',
+  kind = 'daily',
+): Promise<string> {
   const [tenant, report] = [uuids.next(), uuids.next()]
   await admin`insert into tenants (id, name, time_zone, settings)
     values (${tenant}, ${name}, 'America/Bogota', ${JSON.stringify({ language })}::text::jsonb)`
   await admin`insert into reports (tenant_id, id, kind, starts_on, period_start, period_end, time_zone, data)
-    values (${tenant}, ${report}, 'daily', '2026-03-10', now(), now(), 'America/Bogota', ${JSON.stringify(data)}::text::jsonb)`
+    values (${tenant}, ${report}, ${kind}, '2026-03-09'::date + ${kind === 'daily' ? 1 : 0}::int, now(), now(), 'America/Bogota', ${JSON.stringify(data)}::text::jsonb)`
   for (const address of addresses)
     await admin`insert into report_mails (tenant_id, report_id, address) values (${tenant}, ${report}, ${address})`
   return report
@@ -119,6 +124,18 @@ test.each([
   const { headers, parts } = readMail(smtp.taken[0] ?? { from: '', to: [], data: '' })
   expect(headers).toContain(`Subject: ${subject}`)
   expect(parts[0]).toContain(orders)
+})
+
+test.each([
+  ['es', 'Informe semanal: 9–15 de marzo de 2026'],
+  ['en', 'Weekly report: March 9 – 15, 2026'],
+  ['pt', 'Relatório semanal: 9 – 15 de março de 2026'],
+])('a week, in %s', async (language, subject) => {
+  await addReport(['a@shop.example'], language, 'Shop', 'weekly')
+  await send()
+  const mail = smtp.taken[0] ?? { from: '', to: [], data: '' }
+  expect(readMail(mail).headers).toContain(`Subject: ${subject} · Shop`)
+  expect(mail.data).toContain('filename=report-weekly-2026-03-09.csv')
 })
 
 test('a name of a business is a name, whatever stands in it', async () => {
