@@ -60,6 +60,7 @@ export async function seed(
       config: { ...config, phone_number_id: '2' },
     }),
     customers: await api.add('/api/customers', { name: 'Customer', phone: '+573001234567' }),
+    erasures: await addErasure(api),
     users: await api.add('/api/users', { name: 'Agent', email: 'agent@example.com', role: 'agent' }),
     // A JSON document is a file like any other.
     media: await api.add('/api/media', {}),
@@ -115,6 +116,11 @@ async function addReport(database: PostgresConnection, productId: string): Promi
     from products where id = ${productId}`
   await admin.close()
   return id
+}
+
+async function addErasure(api: Api): Promise<string> {
+  const customer = await api.add('/api/customers', { name: 'Erased', phone: '+573001112244' })
+  return await api.add(`/api/customers/${customer}/erase`, {})
 }
 
 /** Nobody is there. */
