@@ -1,3 +1,4 @@
+import type { SQL } from 'bun'
 import { connect } from '../../src/stores/postgres/database.ts'
 import type { PostgresConnection } from '../../src/stores/postgres/embedded.ts'
 import { postgresCpuSeconds } from './cpu.ts'
@@ -64,4 +65,89 @@ export async function databaseFloor(connection: PostgresConnection, postmaster: 
   await sql.unsafe('drop schema floor cascade')
   await sql.close()
   return floor
+}
+
+/**
+ * The same of a turn alone: one row out of the queue, its message read, four events, one message to send, one state; fifty
+ * turns a transaction. The tables have no index but their keys.
+ */
+export async function turnFloor(connection: PostgresConnection, postmaster: number): Promise<Floor> {
+  const sql = connect(connection, parallel)
+  await sql
+    .unsafe(`
+    create schema turn_floor;
+    create table turn_floor.states (tenant uuid, id uuid, seq int, state jsonb, primary key (tenant, id));
+    create table turn_floor.messages (tenant uuid, conversation uuid, id uuid, content jsonb, primary key (tenant, conversation, id));
+    create table turn_floor.queue (tenant uuid, conversation uuid, id uuid, primary key (id));
+    create index on turn_floor.queue (conversation);
+    create table turn_floor.events (tenant uuid, id uuid, seq int, type text, data jsonb, primary key (tenant, id, seq));
+    create table turn_floor.outbox (tenant uuid, conversation uuid, id uuid, primary key (id));`)
+    .simple()
+  const tenant = crypto.randomUUID()
+  const conversations = Array.from({ length: 2_000 }, () => crypto.randomUUID())
+  await sql`insert into turn_floor.states select ${tenant}, id, 0, '{}' from unnest(${`{${conversations}}`}::uuid[]) as id`
+  const rounds: Floor[] = []
+  for (let round = 0; round < messages / conversations.length; round++) {
+    await sql`with m as (
+        insert into turn_floor.messages select tenant, id, uuidv7(), '{"type":"text","text":"hello"}'
+        from turn_floor.states returning *)
+      insert into turn_floor.queue select tenant, conversation, id from m`
+    const batches = Array.from({ length: conversations.length / batch }, (_, index) =>
+      conversations.slice(index * batch, (index + 1) * batch).sort(),
+    )
+    const one = async () => {
+      for (let mine = batches.pop(); mine !== undefined; mine = batches.pop()) await playFloor(sql, tenant, mine)
+    }
+    rounds.push(
+      await measureFloor(postmaster, conversations.length, () => Promise.all(Array.from({ length: parallel }, one))),
+    )
+  }
+  await sql.unsafe('drop schema turn_floor cascade')
+  await sql.close()
+  return meanOf(rounds)
+}
+
+async function playFloor(sql: SQL, tenant: string, conversations: readonly string[]): Promise<void> {
+  const ids = `{${conversations}}`
+  await sql.begin(async tx => {
+    await tx`select id, seq, state from turn_floor.states where tenant = ${tenant} and id = any (${ids}::uuid[])
+      order by id for no key update skip locked`
+    const mail = await tx`select q.id, m.content from unnest(${ids}::uuid[]) as g (id)
+      join turn_floor.queue q on q.conversation = g.id
+      join turn_floor.messages m on m.tenant = q.tenant and m.conversation = q.conversation and m.id = q.id`
+    const done = `{${mail.map((row: { id: string }) => row.id)}}`
+    await Promise.all([
+      tx`insert into turn_floor.events select ${tenant}, s.id, s.seq + n, 'replied', '{"step":"ask"}'
+        from turn_floor.states s, generate_series(1, 4) as n where s.tenant = ${tenant} and s.id = any (${ids}::uuid[])`,
+      tx`with m as (
+          insert into turn_floor.messages select ${tenant}, id, uuidv7(), '{"type":"text","text":"hello"}'
+          from unnest(${ids}::uuid[]) as id returning *)
+        insert into turn_floor.outbox select tenant, conversation, id from m`,
+      tx`delete from turn_floor.queue where id = any (${done}::uuid[])`,
+      tx`update turn_floor.states set seq = seq + 4, state = '{"step":"ask"}'
+        where tenant = ${tenant} and id = any (${ids}::uuid[])`,
+    ])
+  })
+}
+
+async function measureFloor(postmaster: number, units: number, work: () => Promise<unknown>): Promise<Floor> {
+  const [server, client, start] = [postgresCpuSeconds(postmaster), process.cpuUsage(), performance.now()]
+  await work()
+  const seconds = (performance.now() - start) / 1_000
+  const { user, system } = process.cpuUsage(client)
+  return {
+    clientMicros: (user + system) / units,
+    databaseMicros: ((postgresCpuSeconds(postmaster) - server) * 1e6) / units,
+    perSecond: units / seconds,
+  }
+}
+
+function meanOf(floors: readonly Floor[]): Floor {
+  const mean = (of: (floor: Floor) => number) =>
+    Math.round(floors.reduce((sum, floor) => sum + of(floor), 0) / floors.length)
+  return {
+    clientMicros: mean(floor => floor.clientMicros),
+    databaseMicros: mean(floor => floor.databaseMicros),
+    perSecond: mean(floor => floor.perSecond),
+  }
 }
