@@ -45,7 +45,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
 }
 
 /** The run's server; one of its own for a file that is run alone. */
-async function testServer(): Promise<PostgresConnection> {
+export async function testServer(): Promise<PostgresConnection> {
   const given = process.env[variable]
   if (given !== undefined) return JSON.parse(given)
   const server = await startTestPostgres()
