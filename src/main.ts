@@ -135,7 +135,9 @@ flow
     process.exitCode = (await runReplay(config, log, { conversationId, ...options }, print)) ? 0 : 1
   })
 
-const tenant = program.command('tenant').description('list the tenants, or limit what one may ask of the API')
+const tenant = program
+  .command('tenant')
+  .description('list the tenants, limit what one may ask of the API, hand one out, or erase it')
 tenant
   .command('list')
   .description('one line each, newest first: id, requests a minute, since when, name')
@@ -153,6 +155,26 @@ tenant
     const { setTenantLimit } = await import('./commands/tenants.ts')
     const { config, log } = configure('warn')
     await setTenantLimit(config, log, { tenantId, limit }, print)
+  })
+tenant
+  .command('export')
+  .argument('<TENANT_ID>', 'the id of a tenant')
+  .argument('<FILE>', 'where to write it; must not be there yet')
+  .description('write all that there is of a tenant into one file: JSON lines, with its files, without secrets')
+  .action(async (tenantId: string, file: string) => {
+    const { exportTenantTo } = await import('./commands/tenant-privacy.ts')
+    const { config, log } = configure('warn')
+    await exportTenantTo(config, log, { tenantId, file }, print)
+  })
+tenant
+  .command('erase')
+  .argument('<TENANT_ID>', 'the id of a tenant')
+  .requiredOption('--yes-really <NAME>', 'the name of the tenant, as dashoffice tenant list tells it')
+  .description('disconnect the bots of a tenant and erase everything of it, everywhere: there is no way back')
+  .action(async (tenantId: string, options: { yesReally: string }) => {
+    const { eraseTenantFor } = await import('./commands/tenant-privacy.ts')
+    const { config, log } = configure('warn')
+    await eraseTenantFor(config, log, { tenantId, name: options.yesReally }, print)
   })
 
 program

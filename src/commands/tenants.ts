@@ -3,10 +3,7 @@ import { limitTenant, listTenants, requestsPerMinuteMax, type Tenant } from '../
 import { UsageError } from '../lib/errors.ts'
 import { isUuid, lastId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
-import { makeMetrics } from '../lib/metrics.ts'
-import { connect, type Database, openDatabase } from '../stores/postgres/database.ts'
-import { migrationStatus, readMigrations } from '../stores/postgres/migrate.ts'
-import { openPostgresBeside } from '../stores/postgres/open.ts'
+import { onDatabase } from './open-database.ts'
 
 type Print = (line: string) => void
 
@@ -76,19 +73,5 @@ async function tellOthers({ REDIS_URL }: Config, log: Log, tenantId: string): Pr
     return await bus.isReachable()
   } finally {
     await bus.close()
-  }
-}
-
-async function onDatabase(config: Config, log: Log, work: (database: Database) => Promise<void>): Promise<void> {
-  const postgres = await openPostgresBeside(config, log)
-  try {
-    const pool = connect(postgres.target, 1)
-    const status = await migrationStatus(pool, readMigrations()).finally(() => pool.close())
-    if (status.some(migration => migration.appliedAt === null))
-      throw new UsageError('The database is not up to date: dashoffice migrate run brings it there')
-    const database = openDatabase(postgres.target, makeMetrics())
-    await work(database).finally(() => database.close())
-  } finally {
-    await postgres.close()
   }
 }

@@ -33,6 +33,8 @@ export type Files = {
   find(place: FilePlace, mimeType: string): Promise<Blob | null>
   /** Nothing happens where there is no such file. */
   remove(place: FilePlace): Promise<void>
+  /** All files of a tenant. */
+  removeAll(tenantId: string): Promise<void>
   /** All files, with the time they came. One that comes or goes meanwhile may be left out. */
   walk(): AsyncGenerator<FilePlace & { readonly modifiedAt: Date }>
   /** Removes what was being received and was last written before this: its process is gone. */
@@ -80,6 +82,10 @@ export function makeFiles(root: string): Files {
     },
     async remove(place) {
       await rm(pathOf(place), { force: true })
+    },
+    async removeAll(tenantId) {
+      if (!isUuid(tenantId)) throw new Error('A file has a place by ids only')
+      await rm(join(root, tenantId), { recursive: true, force: true })
     },
     async *walk() {
       for (const tenantId of await namesIn(root))
