@@ -5,11 +5,15 @@ export type Ids = { next(): string }
 
 /** A clock that is set back makes no id that sorts before those that were made: mail and sends go by their order. */
 export function makeIds(clock: Clock): Ids {
+  let latest = ''
   let latestMs = 0
   return {
     next() {
-      const id = Bun.randomUUIDv7('hex', Math.max(latestMs, clock.now()))
-      // Bun goes on to the next millisecond where one is full.
+      latestMs = Math.max(latestMs, clock.now())
+      let id = Bun.randomUUIDv7('hex', latestMs)
+      // Bun goes on to the next millisecond where one is full, and begins anew in the middle of it when asked for that.
+      while (id <= latest) id = Bun.randomUUIDv7('hex', ++latestMs)
+      latest = id
       latestMs = millisecondsOf(id)
       return id
     },

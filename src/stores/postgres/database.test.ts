@@ -242,7 +242,9 @@ describe('database roles', () => {
     const admin = connect(created.connection, 1)
     const roles =
       await admin`select rolname, rolsuper, rolbypassrls, rolcanlogin from pg_roles where rolname like 'dashoffice%'`
-    expect(roles.length).toBe(3)
+    expect(roles.map((role: { rolname: string }) => role.rolname).sort()).toEqual(
+      ['app', 'auth', 'cleaner', 'privacy', 'worker'].map(name => `dashoffice_${name}`),
+    )
     for (const role of roles) expect(role).toMatchObject({ rolsuper: false, rolbypassrls: false, rolcanlogin: false })
     const open = await admin`select relname from pg_class
       where relkind = 'r' and relnamespace = 'public'::regnamespace and relname <> 'schema_migrations'
