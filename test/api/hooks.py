@@ -227,7 +227,7 @@ def fit_body(operation, body):
         if isinstance(body.get("holidays"), list):
             body["holidays"] = [{**one, "date": "2026-12-25", "hours": []} for one in body["holidays"][:1]]
         if isinstance(body.get("words"), dict):
-            body["words"] = {kind: ["word"] for kind in body["words"]}
+            body["words"] = {kind: [f"the word of {kind}"] for kind in body["words"]}
     elif operation == "POST /api/flows/{id}/rollback":
         # What is published now is none to go back to.
         body["version"] = 1
