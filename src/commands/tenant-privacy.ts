@@ -27,6 +27,8 @@ const progressMs = 2_000
 const leaveMs = 15_000
 const leavePollMs = 250
 const botsPage = 100
+/** See src/whatsapp/bot-cache.ts. */
+const forgottenMs = 31_000
 const fileMode = 0o600
 
 /** Writes all that there is of a tenant into a file of JSON lines, which is there whole or not at all. */
@@ -126,10 +128,7 @@ export async function eraseTenantFor(
       const gone = await eraseTenant(
         {
           ...{ database, files: filesOf(config), logs, keys },
-          tellOthers() {
-            bus?.publish('caller.changed', tenant.id)
-            for (const id of botIds) bus?.publish('bot.changed', id)
-          },
+          tellOthers: () => tellOthers(bus, tenant.id, botIds, print),
           onProgress: makeProgress(print),
         },
         tenant.id,
@@ -142,6 +141,21 @@ export async function eraseTenantFor(
       await logs.close()
     }
   })
+}
+
+/** Without Redis nobody is told: whoever runs knows a bot for half a minute after it is gone. */
+async function tellOthers(
+  bus: (Bus & { isReachable(): Promise<boolean> }) | undefined,
+  tenantId: string,
+  botIds: readonly string[],
+  print: Print,
+): Promise<void> {
+  bus?.publish('caller.changed', tenantId)
+  for (const id of botIds) bus?.publish('bot.changed', id)
+  // Answered on the same connection, after what was published on it.
+  if (botIds.length === 0 || (await bus?.isReachable())) return
+  print('Waiting half a minute, until the program has forgotten the bots')
+  await Bun.sleep(forgottenMs)
 }
 
 function makeProgress(print: Print): (part: string, removed: number) => void {
@@ -220,7 +234,7 @@ function filesOf({ DASHOFFICE_DATA_DIR }: Config) {
 async function openShared(
   { REDIS_URL }: Config,
   log: Log,
-): Promise<{ readonly keys: KeyEraser; readonly bus: Bus | undefined }> {
+): Promise<{ readonly keys: KeyEraser; readonly bus: (Bus & { isReachable(): Promise<boolean> }) | undefined }> {
   if (REDIS_URL === undefined) return { keys: nothingShared, bus: undefined }
   const { makeRedisBus } = await import('../stores/redis/bus.ts')
   const { makeRedisKeyEraser } = await import('../stores/redis/key-eraser.ts')

@@ -130,3 +130,13 @@ test('what a process left half-way is removed, and what is being written stays',
 
 const byId = (a: FilePlace, b: FilePlace) => (a.id < b.id ? -1 : 1)
 const newestOf = (places: readonly FilePlace[]) => places.at(-1) ?? newPlace()
+
+test('all files of a tenant are removed, and nobody else’s; of one that has none, nothing', async () => {
+  const [one, another] = [newPlace(), newPlace()]
+  const second = { ...one, id: uuids.next() }
+  for (const place of [one, second, another]) await (await receive('x')).keep(place)
+  await files.removeAll(one.tenantId)
+  await files.removeAll(uuids.next())
+  expect((await all(files.walk())).map(place => place.id)).toEqual([another.id])
+  expect(files.removeAll('../..')).rejects.toThrow('by ids only')
+})

@@ -1,3 +1,4 @@
+import { UsageError } from '../../lib/errors.ts'
 import { restMs } from '../../lib/rest.ts'
 import type { Files } from '../../stores/files.ts'
 import type { KeyEraser } from '../../stores/key-eraser.ts'
@@ -12,11 +13,13 @@ import { readTenantTables, removeRows, type TenantTable } from './tenant-tables.
 const biteRows = 1_000
 /** For what was under way: a webhook that is being stored, a turn, a send whose answer is awaited. */
 const settleMs = 2_000
-/** Looks for what came while everything was removed. */
-const roundsMax = 10
+/** Looks for what came meanwhile. */
+const roundsMax = 20
 
 /** Ways in, in the order in which they can go. */
-const waysIn = ['api_keys', 'refresh_tokens', 'user_invites', 'users']
+const waysIn = ['api_keys', 'refresh_tokens', 'user_invites', 'users', 'bots']
+/** What the program works on: no turn and no send is to find half of what it needs. */
+const queues = ['inbox', 'outbox', 'timers', 'calls']
 
 const foreignKeyViolation = '23503'
 
@@ -44,8 +47,8 @@ type Options = {
   readonly files: Files
   readonly logs: LogStore
   readonly keys: KeyEraser
-  /** Whom processes that run still know, and which bots, is to be forgotten by them. */
-  readonly tellOthers: () => void
+  /** Has processes that run forget whom, and which bots, they still know: until it resolves they take webhooks in. */
+  readonly tellOthers: () => Promise<void>
   /** What is being removed, and how many are gone by now. */
   readonly onProgress: (part: string, removed: number) => void
 }
@@ -53,30 +56,33 @@ type Options = {
 /** Returns what is gone, by table and store. */
 export async function eraseTenant(options: Options, tenantId: string): Promise<ReadonlyMap<string, number>> {
   const gone = new Map<string, number>()
-  const tables = await readTenantTables(options.database, tenantId)
-  const first = waysIn.flatMap(name => tables.filter(table => table.name === name))
-  await removeAllOf(options, tenantId, first, gone)
-  await removeAllOf(
-    options,
-    tenantId,
-    tables.filter(table => table.name === 'bots'),
-    gone,
-  )
-  options.tellOthers()
-  // Again until a look finds nothing: what was under way comes to its end meanwhile.
-  for (let round = 1; ; round++) {
+  const all = await readTenantTables(options.database, tenantId)
+  const named = (names: readonly string[]) => names.flatMap(name => all.filter(table => table.name === name))
+  await removeAllOf(options, tenantId, named(waysIn), gone)
+  await options.tellOthers()
+  const tables = [...named(queues), ...all.filter(table => !queues.includes(table.name))]
+  await untilQuiet(options, gone, async () => {
+    const isThrough = await removeEverything(options, tenantId, tables, gone)
+    // Most of what comes after it is refused by the database: rows that were just being written are found the next time.
+    return isThrough && (await removeTenantItself(options, tenantId))
+  })
+  return gone
+}
+
+/** Again until a look finds nothing: what was under way comes to its end meanwhile. `work`: false where it is to be done again. */
+async function untilQuiet(
+  options: Options,
+  gone: ReadonlyMap<string, number>,
+  work: () => Promise<boolean>,
+): Promise<void> {
+  for (let round = 1; round <= roundsMax; round++) {
     const before = sum(gone)
-    await removeEverything(options, tenantId, tables, gone)
-    const isQuiet = sum(gone) === before
-    if (isQuiet && (await removeTenantItself(options, tenantId))) break
-    if (round === roundsMax) throw new Error('More and more comes: stop the program, and erase the tenant again')
+    const isThrough = await work()
+    if (isThrough && sum(gone) === before) return
+    options.onProgress('everything', sum(gone))
     await Bun.sleep(settleMs)
   }
-  count(options, gone, 'tenants', 1)
-  // What has no tenant to belong to is refused by now, but for rows of the hot path that were just being written.
-  await Bun.sleep(settleMs)
-  await removeEverything(options, tenantId, tables, gone)
-  return gone
+  throw new UsageError('More and more comes: stop the program, and erase the tenant again')
 }
 
 async function removeEverything(
@@ -84,17 +90,25 @@ async function removeEverything(
   tenantId: string,
   tables: readonly TenantTable[],
   gone: Map<string, number>,
-): Promise<void> {
-  await removeAllOf(options, tenantId, tables, gone)
+): Promise<boolean> {
+  const isThrough = await removeAllOf(options, tenantId, tables, gone)
   await options.files.removeAll(tenantId)
   for (const log of logNames) await removeLog(options, tenantId, log, gone)
   count(options, gone, 'keys', await options.keys.eraseTenant(tenantId))
+  return isThrough
 }
 
 /** False where something of it has come since. */
 async function removeTenantItself({ database }: Options, tenantId: string): Promise<boolean> {
-  try {
+  return await unlessReferred(async () => {
     await database.transaction({ role: 'privacy', tenantId }, tx => tx.run(removeTenant, { id: tenantId }))
+  })
+}
+
+/** False where something that refers to what was to be removed has just come: it goes the next time. */
+async function unlessReferred(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
     return true
   } catch (error) {
     if (sqlState(error) === foreignKeyViolation) return false
@@ -102,23 +116,34 @@ async function removeTenantItself({ database }: Options, tenantId: string): Prom
   }
 }
 
+/** False where some rows had to be left for the next time. */
 async function removeAllOf(
   options: Options,
   tenantId: string,
   tables: readonly TenantTable[],
   gone: Map<string, number>,
+): Promise<boolean> {
+  let isThrough = true
+  for (const table of tables)
+    isThrough = (await unlessReferred(() => removeTable(options, tenantId, table, gone))) && isThrough
+  return isThrough
+}
+
+async function removeTable(
+  options: Options,
+  tenantId: string,
+  table: TenantTable,
+  gone: Map<string, number>,
 ): Promise<void> {
-  for (const table of tables) {
-    let removed: number
-    do {
-      const startMs = performance.now()
-      removed = await options.database.transaction({ role: 'privacy', tenantId }, tx =>
-        removeRows(tx, table, tenantId, biteRows),
-      )
-      count(options, gone, table.name, removed)
-      if (removed > 0) await Bun.sleep(restMs(performance.now() - startMs))
-    } while (removed > 0)
-  }
+  let removed: number
+  do {
+    const startMs = performance.now()
+    removed = await options.database.transaction({ role: 'privacy', tenantId }, tx =>
+      removeRows(tx, table, tenantId, biteRows),
+    )
+    count(options, gone, table.name, removed)
+    if (removed > 0) await Bun.sleep(restMs(performance.now() - startMs))
+  } while (removed > 0)
 }
 
 async function removeLog(
