@@ -6,9 +6,9 @@ import { defects } from './defects.ts'
 // Some worlds of the simulation; `.ci/run` plays a thousand. One that fails is played again by
 // `node bin/bun.mjs test/simulation/run.ts --seed N --trace`.
 
-const seeds = '1-100'
+const seeds = '1-40'
 /** Played once more, in another order. */
-const again = [31, 7, 64, 2, 55]
+const again = [31, 7, 14, 2, 25]
 
 type World = {
   readonly seed: number
@@ -31,9 +31,9 @@ async function play(...options: string[]): Promise<readonly World[]> {
 
 test('whatever goes wrong around it, a message has its effect once, in order, and none is lost; the same seed, the same world', async () => {
   const worlds = await play('--seeds', `${seeds},${again.join(',')}`)
-  expect(worlds.length).toBe(105)
+  expect(worlds.length).toBe(45)
   expect(worlds.flatMap(({ seed, wrongs }) => wrongs.map(wrong => `seed ${seed}: ${wrong}`))).toEqual([])
-  const [first, second] = [worlds.slice(0, 100), worlds.slice(100)]
+  const [first, second] = [worlds.slice(0, 40), worlds.slice(40)]
   expect(second).toEqual(again.flatMap(seed => first.filter(world => world.seed === seed)))
 }, 280_000)
 
