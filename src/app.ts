@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import packageJson from '../package.json' with { type: 'json' }
-import { actions } from './commerce/actions/actions.ts'
 import type { Config } from './config.ts'
 import { systemClock } from './lib/clock.ts'
 import { makeSealer, type Sealer } from './lib/crypto.ts'
@@ -8,7 +7,7 @@ import { messageOf, UsageError } from './lib/errors.ts'
 import { makeGuardedFetch } from './lib/guarded-fetch.ts'
 import { uuids } from './lib/ids.ts'
 import type { Log } from './lib/log.ts'
-import { keepMemoryLow } from './lib/memory.ts'
+import { backgroundLimits, keepMemoryLow, usualLimits } from './lib/memory.ts'
 import { type Metrics, makeMetrics } from './lib/metrics.ts'
 import { opsRoutes } from './lib/ops.ts'
 import { type Peer, type Server, type SocketHandlers, serve } from './lib/serve.ts'
@@ -91,6 +90,7 @@ const roles: Readonly<Record<RoleName, (parts: Parts) => Promise<Role>>> = {
     return await startAdapter({ ...parts, clock: systemClock, ids: uuids })
   },
   async orchestrator(parts) {
+    const { actions } = await import('./commerce/actions/actions.ts')
     const { startOrchestrator } = await import('./orchestrator/orchestrator.ts')
     const { startCallLoop } = await import('./orchestrator/perform-calls.ts')
     const { startWebhookLoop } = await import('./orchestrator/deliver-webhooks.ts')
@@ -141,7 +141,7 @@ export async function startApp(config: Config, log: Log, names: readonly RoleNam
   const closers: (() => Promise<void>)[] = []
   const stop = () => closeAll(closers, log)
   try {
-    const stopWatching = keepMemoryLow()
+    const stopWatching = keepMemoryLow(names.every(name => name === 'analytics') ? backgroundLimits : usualLimits)
     closers.push(async () => stopWatching())
     const metrics = makeMetrics()
     const postgres = await openPostgres(config, log)

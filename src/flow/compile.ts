@@ -1,12 +1,6 @@
 import type { OutboundContent } from './content.ts'
-import {
-  type AnswerRule,
-  type FlowDocument,
-  type FlowStep,
-  type FlowTrigger,
-  isClockTime,
-  parseDurationMs,
-} from './document.ts'
+import { type AnswerRule, type FlowDocument, type FlowStep, type FlowTrigger, isClockTime } from './document.ts'
+import { parseDurationMs } from './duration.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { fitContent } from './fit-content.ts'
 import { type FlowContent, hasChoices } from './flow-content.ts'

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { orderFlow } from './conversation.fixture.ts'
-import { flowDocumentSchema, parseDurationMs } from './document.ts'
+import { flowDocumentSchema } from './document.ts'
+import { parseDurationMs } from './duration.ts'
 import { STEPS_MAX, TEMPLATE_LENGTH_MAX, TEMPLATES_MAX } from './limits.ts'
 
 const isFlow = (document: unknown) => v.is(flowDocumentSchema, document)

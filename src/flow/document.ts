@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { answerSchema } from './answer-rule.ts'
+import { parseDurationMs } from './duration.ts'
 import { RESERVED_NAMES } from './expression.ts'
 import { flowContentSchema, flowTemplateSchema, hasChoices, templateText } from './flow-content.ts'
 import { formUnion } from './form-union.ts'
@@ -14,15 +15,6 @@ export type { AnswerRule } from './answer-rule.ts'
 export const END = 'end'
 
 const ID = /^[a-z][a-z0-9_]*$/
-const DURATION = /^([1-9][0-9]{0,6})([smhd])$/
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** `10s`, `30m`, `2h` or `3d` in milliseconds; null for anything else and beyond 30 days. */
-export function parseDurationMs(text: string): number | null {
-  const [, amount, unit] = DURATION.exec(text) ?? []
-  const durationMs = Number(amount) * (UNIT_MS[unit ?? ''] ?? Number.NaN)
-  return durationMs <= limits.DURATION_MS_MAX ? durationMs : null
-}
 
 const targetSchema = v.pipe(v.string(), v.maxLength(limits.ID_LENGTH_MAX), v.regex(ID, 'Must be the id of a step'))
 const variableSchema = v.pipe(

@@ -1,8 +1,16 @@
-/** Resident memory above which garbage is collected without waiting for the runtime to do so. */
-const highBytes = 72_000_000
+export type MemoryLimits = {
+  /** Resident memory above which garbage is collected without waiting for the runtime to do so. */
+  readonly highBytes: number
+  /** Above this the runtime also gives back what it keeps to be fast, compiled code among it: dear, so seldom. */
+  readonly tooHighBytes: number
+}
+
+/** Of a process that somebody waits for. */
+export const usualLimits: MemoryLimits = { highBytes: 72_000_000, tooHighBytes: 90_000_000 }
+/** Of one that nobody waits for: it may collect whenever it has grown. */
+export const backgroundLimits: MemoryLimits = { highBytes: 50_000_000, tooHighBytes: 66_000_000 }
+
 const lookMs = 100
-/** Above this the runtime also gives back what it keeps to be fast, compiled code among it: dear, so seldom. */
-const tooHighBytes = 90_000_000
 const shrinkPauseMs = 10_000
 
 /** How much longer than it collects it works: a heap that is slow to collect is not collected all the time. */
@@ -12,7 +20,7 @@ const workPerCollection = 5
  * Keeps the process small under load. The runtime lets its heap grow to several times what lives before it collects,
  * which suits a machine of its own, not a cheap server; docs/decisions/memory.md has the figures. Returns what ends it.
  */
-export function keepMemoryLow(): () => void {
+export function keepMemoryLow({ highBytes, tooHighBytes }: MemoryLimits = usualLimits): () => void {
   let before = 0
   let shrunkAt = Number.NEGATIVE_INFINITY
   let restUntil = 0

@@ -1,5 +1,5 @@
 import { type Business, type Hours, unknownBusiness } from '../flow/business.ts'
-import { parseDurationMs } from '../flow/document.ts'
+import { parseDurationMs } from '../flow/duration.ts'
 import { Lru } from '../lib/lru.ts'
 import type { Bus } from '../stores/bus.ts'
 import type { Transaction } from '../stores/postgres/database.ts'

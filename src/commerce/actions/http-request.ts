@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { parseDurationMs } from '../../flow/document.ts'
+import { parseDurationMs } from '../../flow/duration.ts'
 import { URL_LENGTH_MAX } from '../../flow/limits.ts'
 import { makeOutsideAction } from './action.ts'
 
