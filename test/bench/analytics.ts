@@ -1,6 +1,7 @@
 // The analytics role by itself, beside ten million entries of the logs: what a pass takes, what telling a message costs,
-// how much memory it needs. `node bin/bun.mjs test/bench/analytics.ts` prints the figures.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+// how much memory it needs. `node bin/bun.mjs test/bench/analytics.ts [FOLDER]` prints the figures; in a folder the entries
+// stay for the next time.
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SQL } from 'bun'
@@ -8,10 +9,11 @@ import { makeLog } from '../../src/lib/log.ts'
 import { connect } from '../../src/stores/postgres/database.ts'
 import { startEmbeddedPostgres } from '../../src/stores/postgres/embedded.ts'
 import { readMigrations, runMigrations } from '../../src/stores/postgres/migrate.ts'
+import { until } from '../support/installation.ts'
 import { databaseUrl } from '../support/postgres.ts'
-import { freePort, runProcess, startProcess } from '../support/process.ts'
+import { freePort, startProcess } from '../support/process.ts'
 import { startTestRedis } from '../support/redis.ts'
-import { echoFlow, encryptionKey, type Shop, seedShop } from '../support/seed.ts'
+import { echoFlow, encryptionKey, seedShop } from '../support/seed.ts'
 import { cpuSeconds, postgresCpuSeconds, residentMb } from './cpu.ts'
 import { fillLogs } from './log-rows.ts'
 
@@ -23,6 +25,7 @@ const customersPerShop = 40
 const messages = 10_000
 const messagesPerSecond = 200
 const batch = 50
+const rebuildMaxMs = 600_000
 
 export type AnalyticsFigures = {
   /** Entries that are stored. */
@@ -40,9 +43,11 @@ export type AnalyticsFigures = {
   readonly residentMb: number
 }
 
-/** `redis`: the path of a redis-server, which a role alone needs. */
-export async function benchAnalytics(redis: string): Promise<AnalyticsFigures> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-bench-'))
+/** `redis`: the path of a redis-server, which a role alone needs. `kept`: a folder that stays. */
+export async function benchAnalytics(redis: string, kept?: string): Promise<AnalyticsFigures> {
+  const dataDir = kept ?? mkdtempSync(join(tmpdir(), 'dashoffice-bench-'))
+  const isFilled = existsSync(join(dataDir, 'postgres'))
+  mkdirSync(dataDir, { recursive: true })
   chmodSync(dataDir, 0o755)
   const postgres = await startEmbeddedPostgres({
     ...{ dataDir, password: 'bench-password' },
@@ -51,14 +56,12 @@ export async function benchAnalytics(redis: string): Promise<AnalyticsFigures> {
   const cache = await startTestRedis(redis)
   const admin = connect(postgres.connection, 2)
   try {
-    await runMigrations(admin, readMigrations())
-    const shops = await makeShops(admin)
-    await fillLogs(admin, { shops, count: entries, days })
+    if (!isFilled) await fill(admin)
     const environment = {
       DATABASE_URL: databaseUrl(postgres.connection),
       REDIS_URL: cache.url,
       ...{ DASHOFFICE_DATA_DIR: join(dataDir, 'role'), ENCRYPTION_KEY: encryptionKey, LOG_LEVEL: 'warn' },
-      ANALYTICS_INTERVAL_SECONDS: '2',
+      ANALYTICS_INTERVAL_SECONDS: '5',
     }
     const rebuildSeconds = await rebuild(environment)
     const [row] =
@@ -68,13 +71,14 @@ export async function benchAnalytics(redis: string): Promise<AnalyticsFigures> {
     await admin.close()
     await cache.stop()
     await postgres.stop()
-    rmSync(dataDir, { recursive: true, force: true })
+    if (kept === undefined) rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
-async function makeShops(admin: SQL): Promise<readonly Shop[]> {
-  const shops: Shop[] = []
-  for (let n = 0; n < shopsCount; n++) shops.push(await seedShop(admin, { number: String(1_000 + n), flow: echoFlow }))
+async function fill(admin: SQL): Promise<void> {
+  await runMigrations(admin, readMigrations())
+  for (let n = 0; n < shopsCount; n++) await seedShop(admin, { number: String(1_000 + n), flow: echoFlow })
+  await fillLogs(admin, { count: entries, days })
   await admin`insert into customers (tenant_id, id)
     select tenant_id, uuidv7() from bots, generate_series(1, ${customersPerShop}::int)`
   await admin`insert into conversations (tenant_id, id, bot_id, customer_id)
@@ -83,14 +87,15 @@ async function makeShops(admin: SQL): Promise<readonly Shop[]> {
     select row_number() over (order by c.id) - 1 as n, c.tenant_id, c.id, c.bot_id, b.flow_id
     from conversations c join bots b on b.tenant_id = c.tenant_id and b.id = c.bot_id`
   await admin`create index on bench_conversations (n)`
-  return shops
 }
 
 async function rebuild(environment: Readonly<Record<string, string>>): Promise<number> {
   const start = performance.now()
-  const { status, output } = await runProcess(['analytics', 'rebuild'], environment)
-  if (status !== 0) throw new Error(`the rebuild ended with ${status}: ${output}`)
-  return (performance.now() - start) / 1_000
+  const running = await startProcess(['analytics', 'rebuild'], environment)
+  await until(() => running.output().includes('are summed up again'), rebuildMaxMs)
+  const seconds = (performance.now() - start) / 1_000
+  await running.stop()
+  return seconds
 }
 
 async function measureRole(
@@ -137,14 +142,15 @@ async function playAlone(admin: SQL, postmaster: number, role: { stop(): Promise
   return postgresCpuSeconds(postmaster) - before
 }
 
-/** Customers write and are answered, as the tables have it afterwards: fifty to a transaction, at an even rate. */
+/** Customers write and are answered, as the tables have it afterwards: fifty to a transaction each, at an even rate. */
 async function play(admin: SQL, round: number, count: number, look: () => Promise<void>): Promise<void> {
   const start = performance.now()
   for (let from = 0; from < count; from += batch) {
     const first = from % (shopsCount * customersPerShop)
     const seq = (round * 1_000 + Math.floor(from / (shopsCount * customersPerShop))) * 4
     const chosen = `bench_conversations c where c.n >= ${first} and c.n < ${first + batch}`
-    await admin.unsafe(`begin; ${received(chosen)}; commit; begin; ${answered(chosen, seq)}; commit`).simple()
+    await admin.unsafe(received(chosen)).simple()
+    await admin.unsafe(answered(chosen, seq)).simple()
     if (from % 200 === 0) await look()
     await Bun.sleep(Math.max(0, start + ((from + batch) / messagesPerSecond) * 1_000 - performance.now()))
   }
@@ -231,5 +237,5 @@ async function metric(url: string, name: string): Promise<number> {
 if (import.meta.main) {
   const redis = Bun.which('redis-server')
   if (redis === null) throw new Error('redis-server is not installed: a role alone needs one')
-  console.table(await benchAnalytics(redis))
+  console.table(await benchAnalytics(redis, process.argv[2]))
 }

@@ -1,21 +1,18 @@
 import type { SQL } from 'bun'
-import type { Shop } from '../support/seed.ts'
 
 const dayMs = 86_400_000
 /** Of a day's entries: the rest are events of conversations. */
 const messageShare = 0.6
 
 /**
- * Fills the logs with `count` entries of the last `days` days, evenly over the time and the shops, straight into tables that
+ * Fills the logs with `count` entries of the last `days` days, evenly over the time and the bots, straight into tables that
  * then become the partitions of their days: their indexes are made once they are full. Days that are there stay as they are.
  */
 export async function fillLogs(
   admin: SQL,
-  { shops, count, days }: { readonly shops: readonly Shop[]; readonly count: number; readonly days: number },
+  { count, days }: { readonly count: number; readonly days: number },
 ): Promise<void> {
-  await admin`create table if not exists bench_shops as
-    select row_number() over () - 1 as n, tenant_id, id as bot_id, flow_id from bots
-    where tenant_id = any (${`{${shops.map(shop => shop.tenantId)}}`}::uuid[])`
+  await admin`create table bench_shops as select row_number() over () - 1 as n, tenant_id, id as bot_id, flow_id from bots`
   const perDay = Math.ceil(count / days)
   const messages = Math.round(perDay * messageShare)
   for (let back = days - 1; back >= 0; back--) {
