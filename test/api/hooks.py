@@ -216,6 +216,8 @@ def fit_body(operation, body):
         body["flow_ids"] = [] if body.get("flow_id") else [IDS["flows"]]
     elif operation == "PUT /api/bots/{id}":
         body.pop("flow_ids", None)
+        if body.get("flow_id"):
+            body["flow_ids"] = []
         # A bot stays at its provider, and has that one's settings.
         body.pop("provider", None)
         if isinstance(body.get("config"), dict):
