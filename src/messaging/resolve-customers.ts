@@ -37,6 +37,8 @@ type NewIdentity = Identity & { readonly botId: string; readonly customer: Custo
 
 const nameLengthMax = 200
 
+// Asked for in order, and as a range: only the primary key has that order. For one row by its key, the planner may take
+// the index of a bot's customers instead, since it thinks that few share a tenant and a bot, and look through all of them.
 const findIdentities = statement({
   name: 'inbound_find_identities',
   params: ['tenant_ids', 'bot_ids', 'kinds', 'values'],
@@ -51,7 +53,11 @@ const findIdentities = statement({
   },
   sql: `select i.tenant_id, i.bot_id, i.kind, i.value, i.customer_id, c.name, c.phone
     from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as g (tenant_id, bot_id, kind, value)
-    join customer_identities i using (tenant_id, bot_id, kind, value)
+    cross join lateral (
+      select * from customer_identities
+      where tenant_id = g.tenant_id and bot_id = g.bot_id
+        and (kind, value) >= (g.kind, g.value) and (kind, value) <= (g.kind, g.value)
+      order by kind, value limit 1) i
     join customers c on c.tenant_id = i.tenant_id and c.id = i.customer_id`,
 })
 

@@ -90,7 +90,8 @@ async function explain(
   }
 }
 
-function literal(value: Parameter): string {
+/** A parameter as it stands in SQL. */
+export function literal(value: Parameter): string {
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)
   const text =
     value instanceof Date
