@@ -10,12 +10,14 @@ import {
   type TestAnalytics,
 } from '../../test/support/analytics.ts'
 import { killedAt, moments } from '../../test/support/faults.ts'
+import { testServer } from '../../test/support/postgres.ts'
 import { type Shop, seedShop } from '../../test/support/seed.ts'
 import { drain } from '../../test/support/turns.ts'
 import { AppError } from '../lib/errors.ts'
 import { uuids } from '../lib/ids.ts'
 import { listenToLines, makeLog } from '../lib/log.ts'
 import type { LogEntry, LogStore } from '../stores/log-store.ts'
+import { connect } from '../stores/postgres/database.ts'
 import { projectedRowsMax } from './project.ts'
 
 let analytics: TestAnalytics
@@ -132,6 +134,24 @@ test('what a transaction wrote that commits after later ones is told once it has
   expect(await inboundOf(quick)).toBe(1)
   const told = await analytics.admin`select id from analytics_events where conversation_id = ${conversationId}`
   expect(told.map((row: { id: string }) => row.id)).toEqual([`${conversationId}:1`])
+})
+
+test('a transaction of another database on the same server holds up nothing', async () => {
+  await forget('feed')
+  const projector = analytics.projector()
+  await finish(projector)
+  const server = connect(await testServer(), 1)
+  const other = await server.reserve()
+  await other`begin`
+  const [{ number }] = await other`select pg_current_xact_id()::text as number`
+  const id = await someoneWrites('+34600000031')
+  await finish(projector)
+  expect(await inboundOf(id)).toBe(1)
+  const [row] = await analytics.admin`select max(position) > ${number}::bigint as is_beyond from projector_positions`
+  expect(row.is_beyond).toBe(true)
+  await other`rollback`
+  other.release()
+  await server.close()
 })
 
 describe('a database that was restored into another cluster', () => {

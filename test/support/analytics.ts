@@ -10,7 +10,6 @@ import { recordSends, type SendRecord } from '../../src/messaging/record-sends.t
 import type { LogStore } from '../../src/stores/log-store.ts'
 import type { Database } from '../../src/stores/postgres/database.ts'
 import { makePostgresLogStore } from '../../src/stores/postgres/log-store.ts'
-import { until } from './installation.ts'
 import { makeTestLog } from './log.ts'
 import { type Shop, seedShop } from './seed.ts'
 import { drain, openTestTurns, type TestTurns } from './turns.ts'
@@ -34,16 +33,8 @@ export async function openTestAnalytics(): Promise<TestAnalytics> {
   const { database } = turns
   const logs = makePostgresLogStore({ database, clock: systemClock, keptDays })
   const common = { database, logs, clock: systemClock, keptDays }
-  const projector: TestAnalytics['projector'] = parts => {
-    const made = makeProjector({ ...common, log: makeTestLog(), metrics: makeMetrics(), owner, ...parts })
-    return {
-      ...made,
-      async work() {
-        await othersHaveEnded(turns.admin)
-        return await made.work()
-      },
-    }
-  }
+  const projector: TestAnalytics['projector'] = parts =>
+    makeProjector({ ...common, log: makeTestLog(), metrics: makeMetrics(), owner, ...parts })
   return {
     ...turns,
     logs,
@@ -51,19 +42,6 @@ export async function openTestAnalytics(): Promise<TestAnalytics> {
     tellAll: () => finish(projector()),
     sumUp: parts => rollUp({ ...common, ...parts }),
   }
-}
-
-/**
- * Transactions of other databases on this server, where other tests are at work: what was written since the oldest of them
- * began is told only once that has ended, as in a cluster that somebody else uses too.
- */
-async function othersHaveEnded(admin: SQL): Promise<void> {
-  const [begun] = await admin`select clock_timestamp() as at`
-  await until(async () => {
-    const [others] = await admin`select count(*)::int as n from pg_stat_activity
-      where datname is distinct from current_database() and backend_xid is not null and xact_start <= ${begun.at}`
-    return others.n === 0
-  })
 }
 
 /** Until there is nothing more. */

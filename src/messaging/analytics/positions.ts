@@ -12,13 +12,21 @@ const horizonRow = { below: 'int8', next: 'int8', cluster: 'text' } as const
  */
 export type Horizon = RowOf<typeof horizonRow>
 
+// Transactions of other databases of the server count in the snapshot, but write nothing here. One of which it is not known
+// whose it is may be ours: its lock is there a moment after its number.
 const readHorizonRow = statement({
   name: 'projector_horizon',
   params: [],
   row: horizonRow,
-  sql: `select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as below,
-      pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next,
-      (select system_identifier::text from pg_control_system()) as cluster`,
+  sql: `select coalesce(u.oldest, pg_snapshot_xmax(s))::text::bigint as below,
+      pg_snapshot_xmax(s)::text::bigint as next,
+      (select system_identifier::text from pg_control_system()) as cluster
+    from pg_current_snapshot() s,
+    lateral (
+      select min(xid) as oldest from pg_snapshot_xip(s) xid where not exists (
+        select from pg_locks l join pg_stat_activity a using (pid)
+        where l.locktype = 'transactionid' and l.transactionid = xid::xid and l.mode = 'ExclusiveLock'
+          and a.datid <> (select oid from pg_database where datname = current_database()))) u`,
 })
 
 const positionRow = {
