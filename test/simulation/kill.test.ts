@@ -20,6 +20,8 @@ import { echoFlow, encryptionKey, seedShop } from '../support/seed.ts'
 const rounds = 20
 const messagesPerRound = 200
 const customersPerRound = 20
+/** More than one: what goes out by a number is paced. */
+const numbers = ['100000000000010', '100000000000011', '100000000000012', '100000000000013']
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000)
 
 type Event = ConversationEvent & { readonly conversation_id: string }
@@ -67,17 +69,26 @@ test(`kill -9 at ${rounds} random moments (seed ${seed}): no message is lost, no
       await server.stop()
     }
   }
-  const shop = await inDatabase(admin => seedShop(admin, { number: '100000000000010', flow: echoFlow }))
+  const shops = await inDatabase(async admin => {
+    const seeded = []
+    for (const number of numbers) seeded.push(await seedShop(admin, { number, flow: echoFlow }))
+    return seeded
+  })
   let server = await start()
-  const webhookUrl = `http://127.0.0.1:${adapterPort}/webhooks/meta/${shop.botId}`
-  await registerNumber(emulator.url, shop, webhookUrl)
+  for (const shop of shops)
+    await registerNumber(emulator.url, shop, `http://127.0.0.1:${adapterPort}/webhooks/meta/${shop.botId}`)
 
   try {
     for (let round = 0; round < rounds; round++) {
       const killed = Bun.sleep(20 + random() * 900).then(() => server.kill())
       for (let index = 0; index < messagesPerRound; index++) {
-        const customer = `346${String(round).padStart(3, '0')}${String(index % customersPerRound).padStart(3, '0')}`
-        await write(emulator.url, customer, `r${round} m${index}`)
+        const place = index % customersPerRound
+        const customer = `346${String(round).padStart(3, '0')}${String(place).padStart(3, '0')}`
+        await write(emulator.url, {
+          number: numbers[place % numbers.length] ?? '',
+          customer,
+          text: `r${round} m${index}`,
+        })
         if (index % 10 === 9) await Bun.sleep(random() * 40)
       }
       await killed
@@ -140,15 +151,18 @@ test(`kill -9 at ${rounds} random moments (seed ${seed}): no message is lost, no
 
 /** Waits until webhooks have gone through and replies have ceased for longer than an unknown one takes to settle. */
 async function quiet(emulatorUrl: string): Promise<void> {
-  for (let [seen, since] = [-1, Date.now()]; Date.now() - since < 5_000; await Bun.sleep(100)) {
+  for (let [seen, since] = [-1, Date.now()]; Date.now() - since < 5_000; await Bun.sleep(500)) {
     const { pending } = await control(emulatorUrl, '/webhooks')
     const now = pending === 0 ? (await replies(emulatorUrl)).size : -1
     if (now !== seen || pending > 0) [seen, since] = [now, Date.now()]
   }
 }
 
-async function write(emulatorUrl: string, customer: string, text: string): Promise<void> {
-  const response = await fetch(`${emulatorUrl}/emulator/customers/${customer}/messages?number=100000000000010`, {
+async function write(
+  emulatorUrl: string,
+  { number, customer, text }: { readonly number: string; readonly customer: string; readonly text: string },
+): Promise<void> {
+  const response = await fetch(`${emulatorUrl}/emulator/customers/${customer}/messages?number=${number}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ type: 'text', text }),

@@ -37,8 +37,9 @@ test('whatever goes wrong around it, a message has its effect once, in order, an
   expect(second).toEqual(again.flatMap(seed => first.filter(world => world.seed === seed)))
 }, 280_000)
 
+// Those that find one are played first: without them the rarest is found by seed 501.
 test('each of the faults that are made on purpose is found', async () => {
-  const worlds = await play('--seeds', '1-1000', '--defect', 'each')
+  const worlds = await play('--seeds', '501,1,2,3,6,9,1-1000', '--defect', 'each')
   const found = worlds.filter(({ wrongs }) => wrongs.length > 0)
   for (const { defect, seed, wrongs } of found) console.log(`      ${defect}: by seed ${seed}, ${wrongs[0]}`)
   expect(found.map(({ defect }) => defect)).toEqual(Object.keys(defects))

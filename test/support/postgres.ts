@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeLog } from '../../src/lib/log.ts'
@@ -9,6 +9,8 @@ import { readMigrations, runMigrations } from '../../src/stores/postgres/migrate
 /** Set by test/run.ts, which starts one server for the whole run. */
 const variable = 'DASHOFFICE_TEST_POSTGRES'
 export const templateDatabase = 'dashoffice_template'
+/** Several times what the databases of a whole run take at once. */
+const quickBytesMin = 8e9
 
 export type TestPostgres = {
   readonly connection: PostgresConnection
@@ -19,7 +21,7 @@ export type TestPostgres = {
 
 /** A PostgreSQL with a migrated template database, for tests. It keeps nothing: durability is off. */
 export async function startTestPostgres(): Promise<TestPostgres> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
+  const dataDir = mkdtempSync(join(quickDir(), 'dashoffice-test-'))
   chmodSync(dataDir, 0o755)
   const log = makeLog({ level: 'error', dir: undefined })
   const server = await startEmbeddedPostgres({ dataDir, password: 'test-password', log, durable: false })
@@ -44,6 +46,14 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   }
 }
 
+/** In memory where there is enough of it: a database of hundreds of files is copied there in a twentieth of the time. */
+function quickDir(): string {
+  const inMemory = '/dev/shm'
+  if (!existsSync(inMemory)) return tmpdir()
+  const { bavail, bsize } = statfsSync(inMemory)
+  return bavail * bsize > quickBytesMin ? inMemory : tmpdir()
+}
+
 /** The run's server; one of its own for a file that is run alone. */
 export async function testServer(): Promise<PostgresConnection> {
   const given = process.env[variable]
@@ -62,7 +72,7 @@ export function environmentFor(connection: PostgresConnection): Record<string, s
 export async function createTestDatabase(): Promise<{ connection: PostgresConnection; drop(): Promise<void> }> {
   const server = await testServer()
   const name = `test_${crypto.randomUUID().replaceAll('-', '')}`
-  await asAdmin(server, `create database ${name} template ${templateDatabase}`)
+  await asAdmin(server, `create database ${name} template ${templateDatabase} strategy file_copy`)
   return {
     connection: { ...server, database: name },
     drop: () => asAdmin(server, `drop database if exists ${name} with (force)`),

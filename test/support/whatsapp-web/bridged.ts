@@ -84,9 +84,13 @@ export async function startBridged(): Promise<Bridged> {
       return { tenantId, id, config: {} }
     },
     async pair(provider, bot, number) {
-      const shown = await provider.connect?.(bot, { phone: null }, AbortSignal.timeout(10_000))
-      if (shown?.kind !== 'pairing') throw new Error(`there is no code to scan: ${JSON.stringify(shown)}`)
-      web.account(number).scan(shown.qr ?? '')
+      let code: string | null | undefined
+      await until(async () => {
+        const shown = await provider.connect?.(bot, { phone: null }, AbortSignal.timeout(10_000))
+        if (shown?.kind === 'pairing') code = shown.qr
+        return code !== undefined
+      })
+      web.account(number).scan(code ?? '')
       await until(async () => (await provider.getStatus(bot, AbortSignal.timeout(5_000))).kind === 'connected')
       await until(() => web.account(number).hasKeys())
     },
