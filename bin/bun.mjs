@@ -42,8 +42,11 @@ function isProgram(path) {
   return path !== undefined && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 1_000_000
 }
 
-/** Runs Bun with these arguments in this terminal, hands signals on, and ends as it ends. */
-export function runBun(args) {
+/**
+ * Runs Bun with these arguments in this terminal, hands signals on, and ends as it ends. What is set in the environment
+ * counts before `defaults`.
+ */
+export function runBun(args, defaults = {}) {
   const bun = findBun()
   if (bun === undefined) {
     console.error(
@@ -51,7 +54,7 @@ export function runBun(args) {
     )
     process.exit(1)
   }
-  const child = spawn(bun, args, { stdio: 'inherit' })
+  const child = spawn(bun, args, { stdio: 'inherit', env: { ...defaults, ...process.env } })
   // A terminal's Ctrl-C reaches the child by itself: the launcher only has to outlive it.
   process.on('SIGINT', () => {
     if (!process.stdin.isTTY) child.kill('SIGINT')

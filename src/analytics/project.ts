@@ -17,7 +17,7 @@ import { type Entries, entryLogs } from './entry.ts'
 import { type Batch, type Source, sources } from './sources.ts'
 
 /** Rows of a source that are told in one piece. */
-export const projectedRowsMax = 1_000
+export const projectedRowsMax = 250
 /** How long a process goes on alone after what it told last. */
 const leaseMs = 10_000
 /** Between two tries to reach a log that is away. */

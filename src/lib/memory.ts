@@ -3,12 +3,14 @@ export type MemoryLimits = {
   readonly highBytes: number
   /** Above this the runtime also gives back what it keeps to be fast, compiled code among it: dear, so seldom. */
   readonly tooHighBytes: number
+  /** What is alive cannot be collected: only where memory has grown so far since the last time is there something to gain. */
+  readonly grownBytes: number
 }
 
 /** Of a process that somebody waits for. */
-export const usualLimits: MemoryLimits = { highBytes: 72_000_000, tooHighBytes: 90_000_000 }
-/** Of one that nobody waits for: it may collect whenever it has grown. */
-export const backgroundLimits: MemoryLimits = { highBytes: 50_000_000, tooHighBytes: 66_000_000 }
+export const usualLimits: MemoryLimits = { highBytes: 72_000_000, tooHighBytes: 90_000_000, grownBytes: 1 }
+/** Of one that nobody waits for. */
+export const backgroundLimits: MemoryLimits = { highBytes: 50_000_000, tooHighBytes: 58_000_000, grownBytes: 1_000_000 }
 
 const lookMs = 100
 const shrinkPauseMs = 10_000
@@ -20,7 +22,8 @@ const workPerCollection = 5
  * Keeps the process small under load. The runtime lets its heap grow to several times what lives before it collects,
  * which suits a machine of its own, not a cheap server; docs/decisions/memory.md has the figures. Returns what ends it.
  */
-export function keepMemoryLow({ highBytes, tooHighBytes }: MemoryLimits = usualLimits): () => void {
+export function keepMemoryLow(limits: MemoryLimits = usualLimits): () => void {
+  const { highBytes, tooHighBytes, grownBytes } = limits
   let before = 0
   let shrunkAt = Number.NEGATIVE_INFINITY
   let restUntil = 0
@@ -28,13 +31,13 @@ export function keepMemoryLow({ highBytes, tooHighBytes }: MemoryLimits = usualL
     const start = performance.now()
     if (start < restUntil) return
     const resident = process.memoryUsage.rss()
-    // What is alive cannot be collected: only where memory has grown since the last time is there something to gain.
-    if (resident > highBytes && resident > before) Bun.gc(true)
+    const isCollected = resident > highBytes && resident >= before + grownBytes
+    if (isCollected) Bun.gc(true)
     if (resident > tooHighBytes && start - shrunkAt > shrinkPauseMs) {
       Bun.shrink()
       shrunkAt = start
     }
-    before = process.memoryUsage.rss()
+    if (isCollected || resident < before) before = process.memoryUsage.rss()
     const end = performance.now()
     restUntil = end + (end - start) * workPerCollection
   }, lookMs)

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import runtime from '../../bin/runtime.json' with { type: 'json' }
 import { until } from './installation.ts'
 import { findSecret } from './secrets.ts'
 
@@ -26,8 +27,10 @@ export async function startProcess(
     ['GATEWAY', 'ADAPTER', 'ORCHESTRATOR', 'ANALYTICS', 'EMULATOR'].map(role => [`${role}_PORT`, '0']),
   )
   const { PATH = '', HOME = '' } = process.env
+  // As bin/dashoffice.mjs has it.
+  const settings = { ...runtime.program, ...(argumentList[0] === 'analytics' && runtime.analytics) }
   const child = Bun.spawn([process.execPath, main, ...argumentList], {
-    env: { PATH, HOME, ...ports, ...environment },
+    env: { PATH, HOME, ...settings, ...ports, ...environment },
     stdin: input === undefined ? 'ignore' : new Blob([input]),
     stdout: 'pipe',
     stderr: 'pipe',
@@ -86,11 +89,19 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A port of the loopback that is free at this moment. */
+/**
+ * A port of the loopback that is free at this moment, and none of those that the system hands out by itself (from 32768 on):
+ * somebody else would have it before it is used.
+ */
 export async function freePort(): Promise<number> {
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() })
-  const { port } = server
-  await server.stop(true)
-  if (port === undefined) throw new Error('no free port')
-  return port
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    try {
+      await Bun.serve({ hostname: '127.0.0.1', port, fetch: () => new Response() }).stop(true)
+      return port
+    } catch {
+      // Somebody listens there.
+    }
+  }
+  throw new Error('no free port')
 }
