@@ -4,7 +4,7 @@ import type { ConversationState } from '../flow/state.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
 import { statement } from '../stores/postgres/statement.ts'
-import type { Snapshot, SnapshotKey } from '../stores/state-snapshots.ts'
+import type { NewSnapshot } from '../stores/state-snapshots.ts'
 import { unfoldedAfter } from './conversation-states.ts'
 
 /** A conversation, by its two keys. */
@@ -130,11 +130,7 @@ const updateConversations = statement({
  * and that their mail is done. All statements go out together: one round trip for any number of turns. Returns the states,
  * to be kept as snapshots once they are committed.
  */
-export async function saveTurns(
-  tx: Transaction,
-  turns: readonly Turn[],
-  at: Date,
-): Promise<readonly (SnapshotKey & Snapshot)[]> {
+export async function saveTurns(tx: Transaction, turns: readonly Turn[], at: Date): Promise<readonly NewSnapshot[]> {
   const [snapshots] = await Promise.all([
     saveStates(tx, turns, at),
     saveEvents(tx, turns, at),
@@ -216,11 +212,7 @@ async function saveHeld(tx: Transaction, turns: readonly Turn[]): Promise<void> 
   })
 }
 
-async function saveStates(
-  tx: Transaction,
-  turns: readonly Turn[],
-  at: Date,
-): Promise<readonly (SnapshotKey & Snapshot)[]> {
+async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Promise<readonly NewSnapshot[]> {
   const changed = turns.filter(turn => turn.events.length > 0)
   if (changed.length === 0) return []
   const states = changed.map(turn => storable(turn.state))
@@ -240,7 +232,7 @@ async function saveStates(
   })
   return changed.map(({ tenantId, conversationId, state: { seq } }, index) => ({
     ...{ tenantId, conversationId, seq },
-    state: states[index] ?? '',
+    ...{ state: states[index] ?? '', isInRow: unfoldeds[index] === 0 },
   }))
 }
 

@@ -4,6 +4,9 @@ export type SnapshotKey = { readonly tenantId: string; readonly conversationId: 
 /** A conversation's folded state: its JSON, and the number of events that it folds. */
 export type Snapshot = { readonly seq: number; readonly state: string }
 
+/** `isInRow`: the conversation's row has it too, so that whoever has read that needs no snapshot. */
+export type NewSnapshot = SnapshotKey & Snapshot & { readonly isInRow?: boolean }
+
 /**
  * Keeps the folded states of conversations for a day, for all processes together. It is a copy: what it keeps may be lost
  * at any moment, all of it, and be older than the conversation. Who reads compares `seq` with the conversation's own, and
@@ -17,7 +20,7 @@ export type StateSnapshots = {
    */
   getMany(keys: readonly SnapshotKey[]): Promise<readonly (Snapshot | undefined)[]>
   /** Keeps states, each instead of the one before. Never waits, never fails; what is too long is not kept. */
-  putMany(snapshots: readonly (SnapshotKey & Snapshot)[]): void
+  putMany(snapshots: readonly NewSnapshot[]): void
   close(): Promise<void>
 }
 

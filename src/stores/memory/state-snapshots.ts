@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { Lru } from '../../lib/lru.ts'
 import {
+  type NewSnapshot,
   type Snapshot,
   type SnapshotKey,
   type StateSnapshots,
@@ -14,7 +15,10 @@ const charactersMax = 4 * 1024 * 1024
 
 type Kept = { readonly snapshot: Snapshot; readonly endsMs: number }
 
-/** The states that a single process keeps; those that were not asked for longest go first. */
+/**
+ * The states that a single process keeps: those alone that the rows do not have, since nobody else is to find them here.
+ * Those that were not asked for longest go first.
+ */
 export function makeMemorySnapshots(clock: Clock): StateSnapshots {
   let characters = 0
   const kept = new Lru<string, Kept>(snapshotsMax, gone => {
@@ -26,9 +30,9 @@ export function makeMemorySnapshots(clock: Clock): StateSnapshots {
     return found !== undefined && found.endsMs > clock.now() ? found.snapshot : undefined
   }
 
-  function put(key: string, { seq, state }: Snapshot): void {
+  function put(key: string, { seq, state, isInRow }: NewSnapshot): void {
     kept.delete(key)
-    if (state.length > snapshotCharactersMax) return
+    if (isInRow || state.length > snapshotCharactersMax) return
     characters += state.length
     kept.set(key, { snapshot: { seq, state }, endsMs: clock.now() + snapshotKeptMs })
     while (characters > charactersMax) kept.deleteOldest()
