@@ -5,6 +5,7 @@ import {
   calendarDaysBetween,
   dateText,
   isRealDay,
+  localHour,
   localParts,
   momentAt,
   timeText,
@@ -73,6 +74,15 @@ describe('a moment on the wall', () => {
     expect(all.map(name => shown(name, at))).toEqual(first)
     expect(shown('Asia/Tokyo', at)).toBe('2026-07-01 21:00')
   })
+})
+
+test('the hour alone is that of the parts, at any moment', () => {
+  fc.assert(
+    fc.property(zone, moment, (name, ms) => {
+      expect(localHour(name, ms)).toBe(localParts(name, ms).hour)
+    }),
+    { numRuns: 1_000 },
+  )
 })
 
 describe('zonedToUtcMs', () => {

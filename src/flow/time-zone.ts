@@ -10,6 +10,7 @@ export type WallTime = CalendarDay & { readonly hour: number; readonly minute: n
 export type LocalParts = WallTime & { readonly second: number; readonly weekday: number }
 
 const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
 const BUCKET_MS = DAY_MS / 4
 
 /** What the clock of `timeZone` shows at `ms`. A zone that does not exist counts as UTC, here and everywhere below. */
@@ -22,6 +23,12 @@ export function localParts(timeZone: string, ms: number): LocalParts {
     second: local.getUTCSeconds(),
     weekday: local.getUTCDay(),
   }
+}
+
+/** The hour of it alone, 0 to 23. */
+export function localHour(timeZone: string, ms: number): number {
+  const local = ms + offsetMsAt(timeZone, ms)
+  return Math.floor((local - Math.floor(local / DAY_MS) * DAY_MS) / HOUR_MS)
 }
 
 /**

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { localParts } from '../../flow/time-zone.ts'
+import { localHour } from '../../flow/time-zone.ts'
 import { quartersInHour, responseBoundsMs } from './entry-dimensions.ts'
 
 // What the figures mean: docs/guides/analytics.md says the same in words.
@@ -132,7 +132,8 @@ function byLocalHour(rows: readonly Sums[], timeZone: string): number[] {
   const hours = Array.from({ length: 24 }, () => 0)
   for (const { hour, buckets } of rows)
     for (const [quarter, inside] of buckets.entries()) {
-      const local = hour === null ? 0 : localParts(timeZone, hour.getTime() + quarter * quarterMs).hour
+      if (inside === 0) continue
+      const local = hour === null ? 0 : localHour(timeZone, hour.getTime() + quarter * quarterMs)
       hours[local] = (hours[local] ?? 0) + inside
     }
   return hours
