@@ -33,7 +33,7 @@ import { versionsNamedBy } from './input-of-mail.ts'
 import { type Performed, type Played, playTurn, type Taken, type TurnTools, upToFirstPlayed } from './play-turn.ts'
 
 /** Conversations whose turns are written in one transaction. */
-export const turnsBatchMax = 50
+export const turnsBatchMax = 100
 
 export type TurnOptions = {
   readonly database: Database
