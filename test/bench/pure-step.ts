@@ -20,7 +20,7 @@ const conversation: readonly Input[] = [
   { kind: 'action_result', call_id: 'a13', result: { ok: true, value: { number: 17, total_minor: 3_750 } } },
 ]
 
-const WARM_UP_CONVERSATIONS = 5_000
+const WARM_UP_CONVERSATIONS = 20_000
 const MEASURED_CONVERSATIONS = 20_000
 
 /** CPU µs of one call of `step`, over `iterations` calls. */
