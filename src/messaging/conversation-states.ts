@@ -9,8 +9,8 @@ import type { StateSnapshots } from '../stores/state-snapshots.ts'
 
 /** Events that a stored state may be behind: as many are read and folded where no snapshot is found. */
 export const unfoldedMax = 100
-/** About as long as one event. A state no longer than the events since costs less to write than those cost to read. */
-const eventCharacters = 128
+/** Reading and folding one event costs as much as writing so much of a state: docs/decisions/state.md has the figures. */
+const eventCharacters = 1_000
 
 /** How many events the row is behind after a turn; 0: its state is written. `characters`: of the state's JSON. */
 export function unfoldedAfter(
