@@ -49,11 +49,12 @@ program
     const { runBridge } = await import('./whatsapp/baileys/run-bridge.ts')
     const { config, log } = configure()
     const stopAnd = (status: number) => bridge.stop().then(() => process.exit(status), fail)
-    const bridge = await runBridge(config, log, process.env, () => void stopAnd(restartStatus))
+    const starting = runBridge(config, log, process.env, () => void stopAnd(restartStatus))
+    untilSignal(starting)
+    const bridge = await starting
     // The adapter that started it has ended, however it did.
     process.on('disconnect', () => void stopAnd(0))
     if (process.send !== undefined && !process.connected) void stopAnd(0)
-    untilSignal(() => bridge.stop())
   })
 
 const migrate = program.command('migrate').description('SQL migrations, each with an up and a down')
@@ -189,14 +190,14 @@ program
     const { parseFault } = await import('../emulator/faults.ts')
     const { config } = configure('warn')
     const faults = options.fault.map(text => orWrongUsage(() => parseFault(text)))
-    const emulator = await startEmulator({
+    const starting = startEmulator({
       host: config.HOST,
       port: config.EMULATOR_PORT,
       faults,
       ...(options.rates ? {} : { rates: 'off' as const }),
     })
-    print(`The phone emulator is at ${emulator.url}  (Ctrl-C stops it)`)
-    untilSignal(() => emulator.stop())
+    untilSignal(starting)
+    print(`The phone emulator is at ${(await starting).url}  (Ctrl-C stops it)`)
   })
 
 program
@@ -205,8 +206,9 @@ program
   .action(async () => {
     const { startDemo } = await import('../demo/demo.ts')
     const { config, log } = configure('warn')
-    const demo = await startDemo(config, log, print)
-    untilSignal(() => demo.stop())
+    const starting = startDemo(config, log, print)
+    untilSignal(starting)
+    await starting
   })
 
 try {
@@ -231,13 +233,14 @@ function addRebuild(analytics: Command): void {
 async function runRoles(name: RoleName | undefined): Promise<void> {
   const { startApp } = await import('./app.ts')
   const { config, log } = configure()
-  const app = await startApp(config, log, name === undefined ? undefined : [name])
-  log.info({ urls: app.urls }, 'ready')
-  untilSignal(async () => {
+  const starting = startApp(config, log, name === undefined ? undefined : [name])
+  const stopping = async () => {
     log.info('stopping')
-    await app.stop()
+    await (await starting).stop()
     log.info('stopped')
-  })
+  }
+  untilSignal(starting.then(() => ({ stop: stopping })))
+  log.info({ urls: (await starting).urls }, 'ready')
 }
 
 function configure(level?: 'warn') {
@@ -282,8 +285,10 @@ async function* linesOfStdin(): AsyncGenerator<string> {
   }
 }
 
-/** Stops cleanly at Ctrl-C or a service manager's SIGTERM. */
-function untilSignal(stop: () => Promise<void>): void {
+/** Stops cleanly at Ctrl-C or a service manager's SIGTERM; what is still starting, as soon as it has. */
+function untilSignal(starting: Promise<{ stop(): Promise<void> }>): void {
+  // Whoever started it hears of a start that fails.
+  starting.catch(() => undefined)
   let stoppingSince: number | undefined
   const onSignal = (_name: string, number: number) => {
     if (stoppingSince !== undefined) {
@@ -292,7 +297,7 @@ function untilSignal(stop: () => Promise<void>): void {
     }
     stoppingSince = performance.now()
     setTimeout(() => process.exit(1), stopDeadlineMs).unref()
-    stop().then(() => process.exit(0), fail)
+    starting.then(running => running.stop()).then(() => process.exit(0), fail)
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)

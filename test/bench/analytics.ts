@@ -217,11 +217,14 @@ async function passSeconds(url: string): Promise<Passes> {
   return { sum: value('sum'), count: value('count'), buckets }
 }
 
-/** The bound of the bucket that it falls into. */
+/** As if what is in a bucket were spread evenly over it. */
 function percentileOf(before: Passes, after: Passes, share: number): number {
   const wanted = (after.count - before.count) * share
-  const found = after.buckets.find(([, count], index) => count - (before.buckets[index]?.[1] ?? 0) >= wanted)
-  return found?.[0] ?? 0
+  const counts = after.buckets.map(([, count], index) => count - (before.buckets[index]?.[1] ?? 0))
+  const index = counts.findIndex(count => count >= wanted)
+  const [below, inside] = [counts[index - 1] ?? 0, (counts[index] ?? 0) - (counts[index - 1] ?? 0)]
+  const [from, to] = [after.buckets[index - 1]?.[0] ?? 0, after.buckets[index]?.[0] ?? 0]
+  return from + ((to - from) * (wanted - below)) / Math.max(1, inside)
 }
 
 if (import.meta.main) {

@@ -71,9 +71,16 @@ export async function benchServer(): Promise<void> {
     record({ name: 'webhook answered at 500 a second, p50', value: answeredP50Ms, unit: 'ms', must: '< 250' })
     record({ name: 'webhook answered at 500 a second, p99', value: answeredP99Ms, unit: 'ms', must: '< 1000' })
 
+    let mostMb = 0
+    const looking = setInterval(() => {
+      mostMb = Math.max(mostMb, residentMb(server.pid))
+    }, 100)
     const full = await measured(server.pid, postmaster, () =>
       whatsApp.run({ ...load, messages: 10_000, perSecond: null }),
     )
+    clearInterval(looking)
+    record({ name: 'memory at most, as fast as they go', value: mostMb, unit: 'MB' })
+    await Bun.sleep(2_000)
     record({
       name: 'memory after 20,000 messages',
       value: residentMb(server.pid),

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readMigrations } from '../../src/stores/postgres/migrate.ts'
+import { until } from '../support/installation.ts'
 import { freePort, runProcess, startProcess } from '../support/process.ts'
 
 let dataDir: string
@@ -150,6 +151,19 @@ test('up answers on every port; a second one on the same data dir or port is ref
   } finally {
     expect(await up.stop()).toBe(0)
   }
+}, 60_000)
+
+test('told to stop while it starts, it stops, and leaves nothing running', async () => {
+  const ownDir = mkdtempSync(join(tmpdir(), 'dashoffice-test-'))
+  chmodSync(ownDir, 0o755)
+  const lock = join(ownDir, 'postgres', 'postmaster.pid')
+  for (const command of ['up', 'demo']) {
+    const starting = await startProcess([command], { DASHOFFICE_DATA_DIR: ownDir })
+    await until(() => existsSync(lock))
+    expect(await starting.stop()).toBe(0)
+    expect(existsSync(lock)).toBe(false)
+  }
+  rmSync(ownDir, { recursive: true, force: true })
 }, 60_000)
 
 test('migrations are listed, undone and done again from the command line', async () => {
