@@ -10,7 +10,7 @@ export type MemoryLimits = {
 /** Of a process that somebody waits for. */
 export const usualLimits: MemoryLimits = { highBytes: 80_000_000, tooHighBytes: 90_000_000, grownBytes: 1_000_000 }
 /** Of one that nobody waits for. */
-export const backgroundLimits: MemoryLimits = { highBytes: 45_000_000, tooHighBytes: 56_000_000, grownBytes: 500_000 }
+export const backgroundLimits: MemoryLimits = { highBytes: 50_000_000, tooHighBytes: 58_000_000, grownBytes: 1_000_000 }
 
 const lookMs = 100
 const shrinkPauseMs = 10_000
