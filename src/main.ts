@@ -48,10 +48,10 @@ program
     const { restartStatus } = await import('./whatsapp/baileys/protocol.ts')
     const { runBridge } = await import('./whatsapp/baileys/run-bridge.ts')
     const { config, log } = configure()
-    const stopAnd = (status: number) => bridge.stop().then(() => process.exit(status), fail)
+    const stopAnd = (status: number) => starting.then(bridge => bridge.stop()).then(() => process.exit(status), fail)
     const starting = runBridge(config, log, process.env, () => void stopAnd(restartStatus))
     untilSignal(starting)
-    const bridge = await starting
+    await starting
     // The adapter that started it has ended, however it did.
     process.on('disconnect', () => void stopAnd(0))
     if (process.send !== undefined && !process.connected) void stopAnd(0)

@@ -17,12 +17,12 @@ test('a short state is written with every turn that has as many events', () => {
   expect(unfoldedAfter({ state: stateAt(10), unfolded: 0 }, stateAt(13), 300)).toBe(0)
 })
 
-test('a long state waits until what happened since is as long, or 100 events', () => {
+test('a long state waits for as many events as it has thousands of characters, or 100', () => {
   const unfolded = (before: number, length: number) =>
     unfoldedAfter({ state: stateAt(500), unfolded: before }, stateAt(504), length)
-  expect(unfolded(0, 2_048)).toBe(4)
-  expect(unfolded(11, 2_048)).toBe(15)
-  expect(unfolded(12, 2_048)).toBe(0)
+  expect(unfolded(0, 16_000)).toBe(4)
+  expect(unfolded(11, 16_000)).toBe(15)
+  expect(unfolded(12, 16_000)).toBe(0)
   expect(unfolded(95, 200_000)).toBe(99)
   expect(unfolded(96, 200_000)).toBe(0)
 })

@@ -8,6 +8,7 @@ import { until } from '../support/installation.ts'
 import { freePort, startProcess } from '../support/process.ts'
 import { encryptionKey } from '../support/seed.ts'
 import { embeddedConnection } from './embedded.ts'
+import { register } from './register.ts'
 
 export type CleaningFigures = {
   /** Of reads that are in no cache, in milliseconds: while nothing is removed, and while it is. */
@@ -42,10 +43,10 @@ export async function benchCleaning(): Promise<CleaningFigures> {
   const removed = () => removedRows(`http://127.0.0.1:${analyticsPort}/metrics`)
   let server = await start()
   try {
-    const { tenantId, authorization } = await register(url)
+    const { tenantId, headers } = await register(url)
     const admin = connect(embeddedConnection(dataDir), 1)
     const conversations = await store(admin, tenantId)
-    const read = (count: number) => readMessages(url, authorization, conversations, count)
+    const read = (count: number) => readMessages(url, headers, conversations, count)
     await read(warmUpReads)
     const quiet = await read(reads)
     await admin`update tenants set settings = ${{ retention: { conversations_days: 30 } }} where id = ${tenantId}`
@@ -65,20 +66,6 @@ export async function benchCleaning(): Promise<CleaningFigures> {
     await server.stop()
     rmSync(dataDir, { recursive: true, force: true })
   }
-}
-
-async function register(url: string): Promise<{ tenantId: string; authorization: string }> {
-  const response = await fetch(`${url}/api/auth/register`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      ...{ tenant_name: 'Bench', name: 'Bench', email: 'bench@example.com' },
-      password: 'a long password of the bench',
-    }),
-  })
-  if (!response.ok) throw new Error(`registering answered ${response.status}`)
-  const { tenant, access_token } = await response.json()
-  return { tenantId: tenant.id, authorization: `Bearer ${access_token}` }
 }
 
 /** Returns the ids of those that are open. */
@@ -113,7 +100,7 @@ async function store(admin: SQL, tenantId: string): Promise<readonly string[]> {
 /** At an even rate, each of another conversation: none is in a cache. */
 async function readMessages(
   url: string,
-  authorization: string,
+  headers: Readonly<Record<string, string>>,
   conversations: readonly string[],
   count: number,
 ): Promise<Latencies> {
@@ -122,7 +109,7 @@ async function readMessages(
     const id = conversations[Math.floor(Math.random() * conversations.length)]
     const path = `/api/conversations/${id}/messages?limit=${1 + (index % 100)}`
     const start = performance.now()
-    const response = await fetch(`${url}${path}`, { headers: { authorization } })
+    const response = await fetch(`${url}${path}`, { headers })
     await response.arrayBuffer()
     if (!response.ok) throw new Error(`reading answered ${response.status}`)
     tookMs.push(performance.now() - start)

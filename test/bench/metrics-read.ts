@@ -12,6 +12,7 @@ import { freePort, startProcess } from '../support/process.ts'
 import { cpuSeconds } from './cpu.ts'
 import { embeddedConnection } from './embedded.ts'
 import { type HttpLoad, loadHttp } from './http-load.ts'
+import { register } from './register.ts'
 
 export type MetricsReadFigures = {
   /** Reads of what is kept in Redis, over 16 connections. */
@@ -73,20 +74,6 @@ export async function benchMetricsRead(): Promise<MetricsReadFigures> {
     await redis.exited
     rmSync(dataDir, { recursive: true, force: true })
   }
-}
-
-async function register(url: string): Promise<{ tenantId: string; headers: Record<string, string> }> {
-  const response = await fetch(`${url}/api/auth/register`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      ...{ tenant_name: 'Bench', name: 'Bench', email: 'bench@example.com' },
-      password: 'a long password of the bench',
-    }),
-  })
-  if (!response.ok) throw new Error(`registering answered ${response.status}`)
-  const { tenant, access_token } = await response.json()
-  return { tenantId: tenant.id, headers: { authorization: `Bearer ${access_token}` } }
 }
 
 /** For each hour and bot the messages, and for each hour the steps of a flow. */

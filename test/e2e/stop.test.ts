@@ -47,7 +47,8 @@ beforeEach(async () => {
     RATE_LIMIT_AUTH_PER_5_MINUTES: '1000',
     LOG_LEVEL: 'error',
   }
-  running = await startProcess(['up'], environment, `${url}/health`)
+  // The gateway listens before it.
+  running = await startProcess(['up'], environment, `${adapterUrl}/health`)
 })
 afterEach(() => running.kill())
 afterAll(async () => {
