@@ -10,6 +10,8 @@ import { logIn, seedShop, summarize } from './shop.ts'
 /** The version in Meta's addresses, as the emulator takes any. */
 const graphVersion = 'v25.0'
 
+const figuresSeconds = 5
+
 /**
  * Starts every role in one process beside the phone emulator. At the first start it makes a shop and plays one
  * conversation through real HTTP and signed webhooks, printing it as it happens; later ones find all of it again.
@@ -25,7 +27,13 @@ export async function startDemo(config: Config, log: Log, print: (line: string) 
     stateFile: join(dataDir, 'emulator.jsonl'),
   })
   try {
-    const settings = { ...config, ALLOW_PRIVATE_URLS: true, META_BASE_URL: `${emulator.url}/${graphVersion}` }
+    const settings = {
+      ...config,
+      ALLOW_PRIVATE_URLS: true,
+      META_BASE_URL: `${emulator.url}/${graphVersion}`,
+      // Whoever tries it looks at the figures of what they have just written.
+      ANALYTICS_INTERVAL_SECONDS: Math.min(config.ANALYTICS_INTERVAL_SECONDS, figuresSeconds),
+    }
     const app = await startApp(settings, log)
     print(`  ready after ${((performance.now() - began) / 1000).toFixed(1)} s`)
     try {

@@ -58,12 +58,18 @@ test('npm run demo plays a conversation to its order, stops cleanly, and finds e
     })
     // While it runs: every conversation's events fold to its state.
     const { access_token } = await json(`${gateway}/api/auth/login`, { email, password })
-    const list = await fetch(`${gateway}/api/conversations`, { headers: { authorization: `Bearer ${access_token}` } })
+    const headers = { authorization: `Bearer ${access_token}` }
+    const list = await fetch(`${gateway}/api/conversations`, { headers })
     const [conversation] = (await list.json()).data
     const replay = await runProcess(['flow', 'replay', conversation.id], { DASHOFFICE_DATA_DIR: dataDir })
     expect(replay.output).toContain('the flow "Bienvenida" 1 begins, by "hola"')
     expect(replay.output).toContain('The stored state is the same.')
     expect(replay.status).toBe(0)
+    // The figures know of the order, and of what was just written.
+    await until(async () => {
+      const figures = await (await fetch(`${gateway}/api/analytics/metrics?window=24h`, { headers })).json()
+      return figures.conversions === 1 && figures.messages.inbound >= 8
+    }, 30_000)
     expect(await third.stop()).toBe(0)
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
