@@ -110,6 +110,15 @@ describe('in process', () => {
     expect(await snapshots.getMany([key])).toEqual([undefined])
   })
 
+  test('a state that is in its row is not kept, nor the one before it', async () => {
+    const snapshots = makeMemorySnapshots(systemClock)
+    const key = newKey()
+    snapshots.putMany([{ ...key, seq: 1, state: '{}', isInRow: false }])
+    expect(await snapshots.getMany([key])).toEqual([{ seq: 1, state: '{}' }])
+    snapshots.putMany([{ ...key, seq: 2, state: '{}', isInRow: true }])
+    expect(await snapshots.getMany([key])).toEqual([undefined])
+  })
+
   test('all states together are bounded, in number and in length: those not asked for longest go', async () => {
     const snapshots = makeMemorySnapshots(systemClock)
     const keptOf = async (keys: readonly ReturnType<typeof newKey>[]) =>
