@@ -1,10 +1,8 @@
 import type { CompiledContent, CompiledFlow, CompiledStep } from './compile.ts'
 import { errorAt, type Finding, warningAt } from './finding.ts'
 import { isJsonObject } from './json.ts'
+import { WINDOW_MS } from './limits.ts'
 import { stepTargets } from './step-parts.ts'
-
-/** How long after a customer's last message anything may be sent, and not only templates (Meta, "Send messages"). */
-const WINDOW_MS = 24 * 3_600_000
 
 /**
  * Every message or question that may go out when only templates may, and has none: an error where the flow's bots have a

@@ -1,4 +1,3 @@
-import type { InboundContent } from '../flow/content.ts'
 import type { JsonObject } from '../flow/json.ts'
 import type { ConversationState } from '../flow/state.ts'
 import { firstId, idAt, lastId, timeOf } from '../lib/ids.ts'
@@ -11,9 +10,6 @@ const botsMax = 64
 /** Rows of one bot's mail that one claim looks at, and how many it looks at whatever the number of bots. */
 const mailPerBotMax = 100
 const mailPerBotMin = 8
-/** Rows of one conversation's mail that one turn takes. */
-const mailPerTurnMax = 50
-
 /** Candidates for each place, so that several claims at the same time all find conversations that are free. */
 const candidatesPerPlace = 4
 
@@ -167,51 +163,6 @@ const lockConversation = statement({
     from ${lockedWithRest('$1', '$2')}`,
 })
 
-/** One row of a conversation's mailbox; `content` and `provider_at` where it is a customer's message. */
-export type Mail = {
-  readonly tenant_id: string
-  readonly conversation_id: string
-  readonly id: string
-  readonly kind: string
-  readonly body: unknown
-  readonly content: InboundContent | null
-  readonly provider_at: Date | null
-}
-
-const mailRow = {
-  tenant_id: 'uuid',
-  conversation_id: 'uuid',
-  id: 'uuid',
-  kind: 'text',
-  body: 'jsonb',
-  content: nullableJson<InboundContent>(),
-  provider_at: nullable('timestamptz'),
-} as const
-
-const readMailWhere = (condition: string) => `
-    select i.tenant_id, i.conversation_id, i.id, i.kind, i.body, m.content, m.provider_at
-    from unnest($1::uuid[], $2::uuid[]) as g (tenant_id, conversation_id)
-    cross join lateral (
-      select * from inbox
-      where tenant_id = g.tenant_id and conversation_id = g.conversation_id and failed_reason is null ${condition}
-      order by id limit $3) i
-    left join messages m on m.tenant_id = i.tenant_id and m.conversation_id = i.conversation_id and m.id = i.id`
-
-const readMailRows = statement({
-  name: 'turn_read_mail',
-  params: ['tenant_ids', 'conversation_ids', 'limit'],
-  row: mailRow,
-  sql: readMailWhere(''),
-})
-
-// What a flow waits for comes after the messages that are held until it is there, of which there may be many.
-const readNewRows = statement({
-  name: 'turn_read_new_mail',
-  params: ['tenant_ids', 'conversation_ids', 'limit'],
-  row: mailRow,
-  sql: readMailWhere('and not held'),
-})
-
 /** Goes round the bots, so that each has its turn however many wait. */
 export type BotCursor = {
   /** The last bot that had its share; null: a round begins. */
@@ -298,44 +249,6 @@ export async function claimConversation(tx: Transaction, key: ConversationKey): 
     tx.run(lockConversation, { tenant_id: key.tenantId, conversation_id: key.conversationId }),
   ])
   return claimed
-}
-
-/**
- * The mail of locked conversations in order of arrival, by conversation id; at most `mailMax` rows of each. Of those that
- * wait for an answer from outside (`waiting`) only what is not held yet, and as much as a turn takes.
- */
-export async function readMail(
-  tx: Transaction,
-  conversations: readonly Claimed[],
-  {
-    waiting,
-    mailMax = mailPerTurnMax,
-  }: { readonly waiting: ReadonlySet<Claimed>; readonly mailMax?: number | undefined },
-): Promise<Map<string, Mail[]>> {
-  const others = conversations.filter(conversation => !waiting.has(conversation))
-  const [mail, behind] = await Promise.all([
-    others.length === 0 ? [] : tx.run(readMailRows, { ...keysOf(others), limit: mailMax }),
-    waiting.size === 0 ? [] : tx.run(readNewRows, { ...keysOf([...waiting]), limit: mailPerTurnMax }),
-  ])
-  return byConversation([...mail, ...behind])
-}
-
-function keysOf(conversations: readonly Claimed[]) {
-  return {
-    tenant_ids: conversations.map(conversation => conversation.tenant_id),
-    conversation_ids: conversations.map(conversation => conversation.id),
-  }
-}
-
-function byConversation(rows: readonly Mail[]): Map<string, Mail[]> {
-  const mail = new Map<string, Mail[]>()
-  for (const row of rows) {
-    const known = mail.get(row.conversation_id)
-    if (known === undefined) mail.set(row.conversation_id, [row])
-    else known.push(row)
-  }
-  for (const list of mail.values()) list.sort((a, b) => (a.id < b.id ? -1 : 1))
-  return mail
 }
 
 /** A customer as a flow sees them. */

@@ -2,7 +2,7 @@ import { type CompiledFlow, compileFlow } from '../flow/compile.ts'
 import type { FlowDocument } from '../flow/document.ts'
 import type { JsonObject } from '../flow/json.ts'
 import type { FlowLibrary, PublishedFlow } from '../flow/library.ts'
-import { FLOW_DEPTH_MAX } from '../flow/limits.ts'
+import { FLOW_DEPTH_MAX, WINDOW_MS } from '../flow/limits.ts'
 import type { ReplayWorld } from '../flow/replay-against.ts'
 import { upcastEvent } from '../flow/upcast.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
@@ -65,9 +65,6 @@ type Version = {
   readonly flow: CompiledFlow
 }
 
-/** Free text may go out this long after what the customer wrote last. */
-const windowMs = 86_400_000
-
 /**
  * The world of a history with a draft in it: the other flows as they were published at each moment, the bot's flows, the
  * customer and the business as they are now.
@@ -85,7 +82,7 @@ export async function loadReplayWorld(tx: Transaction, history: History, draft: 
     flowsAt: at => ({ library: libraryAt(versions, draft, at), flows: flowsOfBot(versions, draft, bot, at) }),
     contentOf: messageId => received.get(messageId),
     context: { customer, conversation: { id, bot_id }, business: businessOf(business) },
-    windowMs: hasWindow(conversation.provider) ? windowMs : null,
+    windowMs: hasWindow(conversation.provider) ? WINDOW_MS : null,
   }
 }
 

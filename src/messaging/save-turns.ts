@@ -1,5 +1,6 @@
 import type { OutboundContent } from '../flow/content.ts'
 import { type ConversationEvent, EVENT_VERSIONS } from '../flow/events.ts'
+import { WINDOW_MS } from '../flow/limits.ts'
 import type { ConversationState } from '../flow/state.ts'
 import { type Json, storableJson } from '../lib/json.ts'
 import type { Transaction } from '../stores/postgres/database.ts'
@@ -37,9 +38,6 @@ export type Turn = ConversationKey & {
   /** When the customer last wrote, by the provider's clock; null when the turn was about something else. */
   readonly lastInboundAt: Date | null
 }
-
-/** The customer service window: how long a business may answer freely (Meta, "Customer service windows"). */
-export const windowMs = 24 * 3_600_000
 
 const appendEvents = statement({
   name: 'turn_append_events',
@@ -237,7 +235,7 @@ async function saveStates(tx: Transaction, turns: readonly Turn[], at: Date): Pr
 }
 
 function windowEnd(lastInboundAt: Date | null): string | null {
-  return lastInboundAt === null ? null : new Date(lastInboundAt.getTime() + windowMs).toISOString()
+  return lastInboundAt === null ? null : new Date(lastInboundAt.getTime() + WINDOW_MS).toISOString()
 }
 
 /** What the flow made may hold texts of customers: none of them may break the insert. */

@@ -2,8 +2,9 @@ import * as v from 'valibot'
 import type { ConversationState } from '../flow/state.ts'
 import type { FlowVersion, Input } from '../flow/step.ts'
 import { callResultBody } from '../messaging/calls.ts'
-import type { Claimed, Mail } from '../messaging/claim-conversations.ts'
+import type { Claimed } from '../messaging/claim-conversations.ts'
 import type { Version } from '../messaging/load-flows.ts'
+import type { Mail } from '../messaging/read-mail.ts'
 import { silenceMs } from './silence.ts'
 
 const agentId = v.optional(v.nullable(v.string()))

@@ -2,7 +2,7 @@ import type { Business } from '../flow/business.ts'
 import { tooManyActions } from '../flow/continue-run.ts'
 import { type ConversationEvent, SENDING_EVENTS } from '../flow/events.ts'
 import type { FlowLibrary } from '../flow/library.ts'
-import { ACTIONS_PER_TURN_MAX } from '../flow/limits.ts'
+import { ACTIONS_PER_TURN_MAX, WINDOW_MS } from '../flow/limits.ts'
 import type { ConversationState } from '../flow/state.ts'
 import {
   type ActionResult,
@@ -18,10 +18,11 @@ import type { Json } from '../lib/json.ts'
 import { providerNames } from '../messaging/bot-config.ts'
 import type { NewCall } from '../messaging/calls.ts'
 import { capabilitiesOf } from '../messaging/capabilities.ts'
-import { type Claimed, type CustomerInFlow, customerOf, type Mail } from '../messaging/claim-conversations.ts'
+import { type Claimed, type CustomerInFlow, customerOf } from '../messaging/claim-conversations.ts'
 import type { Consent } from '../messaging/consent.ts'
 import type { TurnTold } from '../messaging/news.ts'
-import { type Turn, windowMs } from '../messaging/save-turns.ts'
+import type { Mail } from '../messaging/read-mail.ts'
+import type { Turn } from '../messaging/save-turns.ts'
 import type { FeedEvent } from '../stores/feed.ts'
 import { inputOf } from './input-of-mail.ts'
 
@@ -185,7 +186,7 @@ function hasWindow({ provider }: Claimed): boolean {
 
 /** Zero where the customer never wrote. */
 function windowEndMs({ window_expires_at }: Claimed, lastInboundMs: number | null): number {
-  return Math.max(window_expires_at?.getTime() ?? 0, lastInboundMs === null ? 0 : lastInboundMs + windowMs)
+  return Math.max(window_expires_at?.getTime() ?? 0, lastInboundMs === null ? 0 : lastInboundMs + WINDOW_MS)
 }
 
 /** Plays one row of mail. Whether the turn can go on. */

@@ -11,10 +11,8 @@ import {
   type Claimed,
   claimConversation,
   claimConversations,
-  type Mail,
   newBotCursor,
   readCustomer,
-  readMail,
 } from '../messaging/claim-conversations.ts'
 import { saveConsents } from '../messaging/consent.ts'
 import { withStates } from '../messaging/conversation-states.ts'
@@ -23,6 +21,7 @@ import { makeBusinessLoader } from '../messaging/load-businesses.ts'
 import { makeFlowLoader } from '../messaging/load-flows.ts'
 import { countMailFailure, moveToOpenConversation } from '../messaging/mail-trouble.ts'
 import { tellOfFailure, tellOfTurns } from '../messaging/news.ts'
+import { type Mail, readMail } from '../messaging/read-mail.ts'
 import { type ConversationKey, saveTurns } from '../messaging/save-turns.ts'
 import { statusChange } from '../messaging/status.ts'
 import type { Bus } from '../stores/bus.ts'

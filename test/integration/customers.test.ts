@@ -4,15 +4,12 @@ import { createOrder } from '../../src/commerce/create-order.ts'
 import { deleteCustomer } from '../../src/commerce/customers.ts'
 import { uuids } from '../../src/lib/ids.ts'
 import { makeMetrics } from '../../src/lib/metrics.ts'
-import {
-  claimConversation,
-  claimConversations,
-  newBotCursor,
-  readMail,
-} from '../../src/messaging/claim-conversations.ts'
+import { claimConversation, claimConversations, newBotCursor } from '../../src/messaging/claim-conversations.ts'
+import { readMail } from '../../src/messaging/read-mail.ts'
 import { type InboundMessage, receiveMessages } from '../../src/messaging/receive-messages.ts'
 import type { Identity } from '../../src/messaging/resolve-customers.ts'
 import { connect, type Database, openDatabase } from '../../src/stores/postgres/database.ts'
+import { heldBeforeCommit } from '../support/faults.ts'
 import { until } from '../support/installation.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { type Shop, sealer, seedShop } from '../support/seed.ts'
@@ -56,29 +53,12 @@ async function addCustomer(identity: Identity): Promise<string> {
   return row.customer_id
 }
 
-/** The database, each transaction of which commits when `release` is called; and how many were begun. */
-function heldDatabase() {
-  const { promise: released, resolve: release } = Promise.withResolvers<void>()
-  const { promise: isDone, resolve: done } = Promise.withResolvers<void>()
-  const held: Database = {
-    ...database,
-    transaction: (scope, work) =>
-      database.transaction(scope, async tx => {
-        const result = await work(tx)
-        done()
-        await released
-        return result
-      }),
-  }
-  return { held, isDone, release }
-}
-
 /** Runs `first` up to its commit, then `second` until it ends or waits for a lock, then lets both end. */
 async function race<A, B>(
   first: (held: Database) => Promise<A>,
   second: (database: Database) => Promise<B>,
 ): Promise<[A, B, number]> {
-  const { held, isDone, release } = heldDatabase()
+  const { held, isDone, release } = heldBeforeCommit(database)
   const one = first(held)
   await Promise.race([isDone, one])
   let [isOver, transactions] = [false, 0]

@@ -50,3 +50,20 @@ export function killedAt(
     wasKilled: () => isDead,
   }
 }
+
+/** The database, each transaction of which commits once `release` is called; `isDone`: the first is about to. */
+export function heldBeforeCommit(database: Database) {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const { promise: isDone, resolve: done } = Promise.withResolvers<void>()
+  const held: Database = {
+    ...database,
+    transaction: (scope, work) =>
+      database.transaction(scope, async tx => {
+        const result = await work(tx)
+        done()
+        await released
+        return result
+      }),
+  }
+  return { held, isDone, release }
+}

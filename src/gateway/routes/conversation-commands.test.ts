@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { at, type Caller, column, openTestGateway, type TestGateway, textAt } from '../../../test/support/gateway.ts'
-import { claimConversation, readMail } from '../../messaging/claim-conversations.ts'
+import { claimConversation } from '../../messaging/claim-conversations.ts'
 import { countMailFailure, mailTriesMax } from '../../messaging/mail-trouble.ts'
+import { readMail } from '../../messaging/read-mail.ts'
 import { receiveMessages } from '../../messaging/receive-messages.ts'
 
 let gateway: TestGateway

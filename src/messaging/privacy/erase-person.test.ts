@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SQL } from 'bun'
+import { heldBeforeCommit } from '../../../test/support/faults.ts'
 import { makeTestLog } from '../../../test/support/log.ts'
 import { createTestDatabase } from '../../../test/support/postgres.ts'
 import { echoFlow, type Shop, sealer, seedShop } from '../../../test/support/seed.ts'
@@ -173,18 +174,7 @@ test('what is written at that very moment is erased with the rest; what is writt
   await admin`delete from erasures`
   const phone = somebody()
   const { customerId, conversationId } = await write(phone)
-  const { promise: released, resolve: release } = Promise.withResolvers<void>()
-  const { promise: isDone, resolve: done } = Promise.withResolvers<void>()
-  const held: Database = {
-    ...database,
-    transaction: (scope, work) =>
-      database.transaction(scope, async tx => {
-        const result = await work(tx)
-        done()
-        await released
-        return result
-      }),
-  }
+  const { held, isDone, release } = heldBeforeCommit(database)
   const erasing = erase(customerId, held)
   await isDone
   const writing = write(phone)
